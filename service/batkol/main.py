@@ -83,6 +83,8 @@ def serve(context: typer.Context) -> None:
 
     stderr = Stderr()
     settings = _settings()
+    if settings.log_partials is None and sys.stderr.isatty():  # which a person reads
+        settings = settings.model_copy(update={"log_partials": True})
     logs = Logs(level=settings.log_level, json=_json(settings), stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
     try:
         uvloop.run(_serve(settings, logs.writer, context.obj))

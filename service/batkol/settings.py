@@ -157,6 +157,10 @@ class Settings(
     # Operations
     drain_timeout_s: float = Field(300.0, ge=0, description="Longest wait for live calls after SIGTERM, s.")
     log_transcripts: bool = Field(False, description="Write the callers' words into the log.")
+    log_partials: bool | None = Field(
+        None,
+        description="Log a line for each partial at INFO, not at DEBUG; by default on a terminal and in development.",
+    )
     otel_capture_transcripts: bool = Field(False, description="Write the callers' words into the traces.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
@@ -220,6 +224,11 @@ class Settings(
                 "itself set LIVE_SOURCE=file:DIRECTORY"
             )
         return self
+
+    @property
+    def logs_partials(self) -> bool:
+        """Whether each partial has a line at INFO: what LOG_PARTIALS says, and without it in development alone."""
+        return not self.twilio_validate_signatures if self.log_partials is None else self.log_partials
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """The settings as `shown`, for a reader who prints them."""

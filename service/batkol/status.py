@@ -18,6 +18,9 @@ import msgspec
 NO_STORE: Final = "none"
 """The kind of a store that keeps nothing."""
 
+USED_BY: Final[Mapping[str, str]] = {"closed": "every call", "half_open": "one call, on trial", "open": "no call"}
+"""Calls that use a step of the recognizer, by the state of its breaker."""
+
 
 class DrainStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A drain, under way or over. Of `calls.drain`."""
@@ -112,10 +115,16 @@ class FlagsStatus(msgspec.Struct, frozen=True, kw_only=True):
 class BreakerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The breaker of one step. Of `transcription.health`."""
 
-    state: str = ""  # `speech.breaker.BreakerState`
+    state: str = ""  # `speech.breaker.BreakerState`; a breaker that is `closed` lets every call through
+    used_by: str = ""  # the same in words, of `USED_BY`
     reason: str = ""  # why it is not closed
     since: str | None = None  # when it last changed
     retry_in_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Say what the state means, where a service does not."""
+        if not self.used_by:
+            msgspec.structs.force_setattr(self, "used_by", USED_BY.get(self.state, ""))
 
 
 class RecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,6 +306,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     telemetry: TelemetryStatus = TelemetryStatus()
     process: ProcessStatus = ProcessStatus()
     vad: VadStatus = VadStatus()
+    rehearsals: bool = False  # whether nothing is kept of calls with the direction `rehearsal`
     event_loop: EventLoopStatus = EventLoopStatus()
     logs: LogsStatus = LogsStatus()
     subscribers: int = 0

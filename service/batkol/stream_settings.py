@@ -131,6 +131,11 @@ class StreamFields(EnvironmentSettings):
                 "STREAM_TOKEN=optional would take a stream from any client: set TWILIO_ACCOUNT_SID (with "
                 "TWILIO_AUTH_TOKEN or an API key), so that Twilio's REST API is asked about its call, or STREAM_SECRET"
             )
+        if self.twilio_account_sid and not self.twilio_logins(auth_tokens):
+            raise ValueError(
+                "TWILIO_ACCOUNT_SID has no login, so Twilio's REST API could not be asked: set TWILIO_AUTH_TOKEN, or "
+                "TWILIO_API_KEY and TWILIO_API_SECRET, or remove TWILIO_ACCOUNT_SID"
+            )
         if self.stream_secret and not self.takes_own_twiml:
             raise ValueError(
                 "STREAM_SECRET has no effect while STREAM_TOKEN is `required`; set STREAM_TOKEN=optional, or remove "

@@ -113,7 +113,7 @@ async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
 async def test_pods_show_their_places_their_breakers_and_whether_they_agree(tmp_path: Path) -> None:
     async with visit(tmp_path) as at, at.page("pods") as page:
         await page.sees(".pod .gauge", "Calls")
-        await page.sees(".pod", "every breaker is closed")
+        await page.sees(".pod", "calls use every recognizer")
         await page.sees(".agreement .agree", "Tuning")
         (at.up.live / "flags.json").write_text('{"flags": {"streaming-stt": {"state": "ENABLED"}}}')
         await page.sees(".troubles", "is refused")

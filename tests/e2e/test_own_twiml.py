@@ -57,12 +57,14 @@ async def test_twilio_vouches_for_a_call_and_says_who_calls_whom(tmp_path: Path)
 
 async def test_the_secret_opens_a_stream_without_a_request_and_is_shown_to_nobody(tmp_path: Path) -> None:
     async with own_twiml_stack(tmp_path, speed=QUICK, stream_secret=("another-secret-of-old", SECRET)) as own:
-        twiml = own_twiml(PUBLIC, {"secret": SECRET, "from": "{{From}}", "to": "{{To}}", "order": "17"})
+        ends = {"from": "{{From}}", "to": "{{To}}", "direction": "rehearsal"}
+        twiml = own_twiml(PUBLIC, {"secret": SECRET, **ends, "order": "17"})
         with capture_logs() as logs:
             report = await own.up.call(TALK.mulaw, own_twiml=twiml)
 
         (begun,) = own.up.heard.of(report.call_sid, CallStarted)
         assert (begun.from_, begun.to, begun.parameters) == ("+972500000001", "+972300000001", {"order": "17"})
+        assert begun.direction == "inbound", "TwiML of the user's own cannot hide a call from the store"
         assert own.up.heard.texts(report.call_sid) == words_of(TALK)
         assert own.rest.records == []
         assert SECRET not in repr(logs) + repr(own.up.heard.events)

@@ -420,6 +420,21 @@ def test_a_yes_is_written_in_many_ways(monkeypatch: pytest.MonkeyPatch, written:
     assert reading(monkeypatch, LOG_TRANSCRIPTS=written).log_transcripts is True
 
 
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [
+        ({}, False),
+        ({"TWILIO_VALIDATE_SIGNATURES": "false"}, True),
+        ({"LOG_PARTIALS": "true"}, True),
+        ({"LOG_PARTIALS": "false", "TWILIO_VALIDATE_SIGNATURES": "false"}, False),
+    ],
+)
+def test_partials_are_in_the_log_of_a_developer_and_not_in_production_s(
+    given: dict[str, str], logged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reading(monkeypatch, **given).logs_partials is logged
+
+
 TEXTS = sorted(name for name, field in Settings.model_fields.items() if field.annotation is str)
 SECRETIVE = "https://user:Zq7@host.example/base?token=Zq7#Zq7"
 AMBIGUOUS = (

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from batkol import status
+from batkol.speech.breaker import BreakerState
 from batkol.status import (
     NO_STORE,
     BreakerStatus,
@@ -110,3 +111,12 @@ def test_another_json_document_is_no_status(body: bytes) -> None:
 
 def test_every_struct_is_frozen() -> None:
     assert [name for name, each in STRUCTS.items() if not each.__struct_config__.frozen] == []
+
+
+@pytest.mark.parametrize("state", BreakerState)
+def test_a_breaker_s_state_is_said_in_words_too_also_of_a_service_that_sends_none(state: BreakerState) -> None:
+    """`closed` is the healthy state, and a newcomer reads it as a fault."""
+    read = msgspec.json.decode(msgspec.json.encode({"state": state, "reason": ""}), type=BreakerStatus)
+
+    assert read.used_by == {"closed": "every call", "open": "no call", "half_open": "one call, on trial"}[state]
+    assert BreakerStatus().used_by == ""

@@ -70,6 +70,10 @@ def test_no_secret_is_ever_shown() -> None:
         ({"twilio_api_secret": "s"}, "need each other; set both, or neither"),
         ({"twilio_api_key": KEY, "twilio_api_secret": "s"}, "TWILIO_API_KEY needs TWILIO_ACCOUNT_SID"),
         ({"twilio_account_sid": "AC123"}, "must be the account's SID"),
+        (
+            {"twilio_account_sid": ACCOUNT, "twilio_auth_token": (), "twilio_validate_signatures": False},
+            "TWILIO_ACCOUNT_SID has no login",
+        ),
         ({"twilio_api_key": ACCOUNT}, "must be an API key's SID"),
         ({"stream_token": "optional", "stream_secret": "Zq7short"}, "must have 20 to 480 characters"),
         ({"stream_token": "optional", "stream_secret": f"{SECRET},Zq7"}, "must have 20 to 480 characters"),

@@ -33,6 +33,7 @@ from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.flags.flag import ReplyFallbacks
 from batkol.flags.flags import Flags
+from batkol.flags.provider import FlagsProvider
 from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
@@ -300,6 +301,8 @@ def _log_settings(settings: Settings) -> None:
         values[prompt] = f"({len(getattr(settings, prompt))} characters)"
     del values["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **values)
+    if settings.flags_provider is FlagsProvider.LIVE and not settings.live_source:
+        log.info("[CFG] LIVE_SOURCE is not set: the service has no flags, and its settings hold until a restart")
     if settings.transfer_allowed and not settings.twilio_account_sid:
         log.warning(
             "[CFG] TRANSFER_ALLOWED has no effect without access to Twilio's REST API: the model is offered no "

@@ -139,6 +139,7 @@ def _services(service: Service) -> Services:
         language=settings.gcp_stt_language,
         pod=settings.pod_name,
         log_transcripts=settings.log_transcripts,
+        log_partials=settings.logs_partials,
         tracing=service.tracing,
         recorder=service.store.recorder,
         agent=service.agent,

@@ -119,6 +119,7 @@ class Service:
             telemetry=self._telemetry_status(),
             process=process(),
             vad=self.vad.status(),
+            rehearsals=True,
             event_loop=EventLoopStatus(lag_ms_max_60s=round(calls.loop_lag() * 1000)),
             logs=LogsStatus(lines_lost=self.lines_lost),
             subscribers=self.bus.subscribers,

@@ -71,6 +71,7 @@ class Reporter:
         log: FilteringBoundLogger,
         since: Callable[[int], float],
         log_transcripts: bool,
+        log_partials: bool = False,
         traces: Traces | None = None,
         recorder: Recorder | None = None,
         clock: Clock = REAL,
@@ -82,6 +83,7 @@ class Reporter:
         self._log = log
         self._since = since
         self._log_transcripts = log_transcripts
+        self._log_partial = log.info if log_partials else log.debug  # 500 a second with 100 callers
         self._traces: Traces = traces or Untraced()
         self.ended = False
         """Whether the call's last event is out."""
@@ -225,7 +227,8 @@ class Reporter:
             self._metrics.partial_interval.record(interval)
         header = self._publisher.utterance_header(utterance)
         self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
-        self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._traces.ids_of(utterance))
+        ids = self._traces.ids_of(utterance)
+        self._log_partial(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **ids)
 
     def _final(self, utterance: Utterance, text: str, confirms: int | None) -> None:
         progress = self._progress(utterance)

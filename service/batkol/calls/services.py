@@ -57,6 +57,8 @@ class Services:
     language: str
     pod: str
     log_transcripts: bool
+    log_partials: bool = False
+    """Whether each partial has a line at INFO; without it, at DEBUG."""
     tracing: Tracing = field(default_factory=Tracing)
     recorder: Recorder = field(default_factory=NoRecorder)
     clock: Clock = REAL
@@ -105,6 +107,7 @@ class Services:
             log=log,
             since=since,
             log_transcripts=self.log_transcripts,
+            log_partials=self.log_partials,
             traces=trace,
             recorder=self.recorder,
             clock=self.clock,

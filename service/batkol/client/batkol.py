@@ -29,6 +29,16 @@ GIVE_UP_S: Final = 60.0
 """Seconds without any success after which the client stops trying, and raises."""
 
 
+class _PodStatus(msgspec.Struct, frozen=True):
+    status: ServiceStatus | None = None  # None: the pod did not answer
+
+
+class _FleetStatus(msgspec.Struct, frozen=True):
+    """The answer of `GET /v1/status?scope=fleet`."""
+
+    pods: tuple[_PodStatus, ...]
+
+
 class Batkol:
     """The internal API of a service, for one event loop. A context manager: leaving it ends feeds and connections.
 
@@ -103,6 +113,18 @@ class Batkol:
         """Return the status of the pod that answers. Raises `ClientError`. Cancelling it loses nothing."""
         path = "/v1/status"
         return read(self._connection, path, await self._connection.read(path), ServiceStatus)
+
+    async def statuses(self) -> tuple[ServiceStatus, ...]:
+        """Return the status of each pod that answers: of the fleet, or with the scope `pod` of one.
+
+        Raises `ClientError`. Cancelling it loses nothing.
+        """
+        if self._scope == "pod":
+            return (await self.status(),)
+        path = "/v1/status"
+        answer = await self._connection.read(path, query(self._scope))
+        pods = read(self._connection, path, answer, _FleetStatus).pods
+        return tuple(pod.status for pod in pods if pod.status is not None)
 
     def _feed(self, asked: Asked, after: str, wanted: frozenset[str]) -> EventFeed:
         feed = EventFeed(self._connection, asked, after=after, give_up_s=self._give_up_s, wanted=wanted)

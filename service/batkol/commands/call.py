@@ -28,7 +28,10 @@ from batkol.errors import BatkolError
 T = TypeVar("T")
 
 Wav = Annotated[
-    Path | None, typer.Option(help="The audio file that the caller plays: WAV, mono, 8000 Hz, 16-bit PCM or mu-law.")
+    Path | None,
+    typer.Option(
+        metavar="FILE.wav", help="A recording that the caller plays instead of the built-in voice's words; any rate."
+    ),
 ]
 Words = Annotated[
     str | None,
@@ -98,20 +101,20 @@ def call(
     called: To = "+972300000001",
     no_color: NoColor = False,
 ) -> None:
-    """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
+    """Place simulated Twilio calls to a service; exit code 1 if one did not go as a call should, or was not heard."""
     from batkol.simulators.call_cli import CallOptions, carry_out, sound, twiml_of
     from batkol.simulators.client.conversation import Internal
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
-    audio, said = _tried(lambda: sound(wav, words))
+    spoken = _tried(lambda: sound(wav, words))
     own = _tried(lambda: twiml_of(public_url or url, twiml, newest(secret) or "", parameter or (), asked=own_twiml))
     plan = CallPlan(
         base_url=url, public_url=public_url or None, auth_token=newest(auth_token), caller=caller, called=called,
-        audio=audio, tail_ms=1000, ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
+        audio=spoken.mulaw, tail_ms=1000, ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
         delay_ms=delay_ms, jitter_ms=jitter_ms, own_twiml=own,
     )  # fmt: skip
     watched = Internal(internal, api_token) if internal else None
-    options = CallOptions(plan, calls, watched, said, twilio_double, stay=stay)
+    options = CallOptions(plan, calls, watched, spoken.words, twilio_double, stay=stay, recording=spoken.recording)
     exit_with(carry_out(options, console(no_color=no_color)))
 
 

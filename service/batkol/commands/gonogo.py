@@ -11,7 +11,15 @@ import typer
 
 from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
 
-InternalUrl = Annotated[str, typer.Option(help="The service's internal API; by default port 8081 of the same host.")]
+InternalUrl = Annotated[
+    str,
+    typer.Option(
+        help=(
+            "The service's internal API; by default port 8081 of the same host, and with --voice-agent the agent's "
+            "own, which kubectl reaches."
+        )
+    ),
+]
 LiveDir = Annotated[
     Path | None,
     typer.Option(
@@ -26,7 +34,13 @@ ConfigMap = Annotated[
 ]
 VoiceAgent = Annotated[
     str,
-    typer.Option(metavar="NAMESPACE/NAME", help="The VoiceAgent whose flags the operator writes into the ConfigMap."),
+    typer.Option(
+        metavar="NAMESPACE/NAME",
+        help=(
+            "The VoiceAgent whose flags the operator writes into the ConfigMap. Without --internal, kubectl forwards a "
+            "port to its pods and reads their token."
+        ),
+    ),
 ]
 AllCalls = Annotated[
     bool, typer.Option("--all-calls", help="Flip the flag for every call instead of the rehearsal's own calls.")
@@ -49,8 +63,24 @@ ExpectWords = Annotated[
 Real = Annotated[
     bool,
     typer.Option(
-        "--real", help="The service uses real vendors: compare no words, neither the caller's nor the agent's."
+        "--real",
+        help=(
+            "The service uses real vendors: print what was heard, and compare no words, neither the caller's nor the "
+            "agent's. Give a recording with --wav."
+        ),
     ),
+]
+Wav = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.wav", help="A recording that the caller plays instead of the built-in voice's words; any rate."
+    ),
+]
+AsIs = Annotated[
+    bool, typer.Option("--as-is", help="Place one call as the service hears callers now, and do not flip the flag.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the report as one JSON object to stdout, and the progress to stderr.")
 ]
 FirstReplyMs = Annotated[
     float,
@@ -71,6 +101,9 @@ def gonogo(
     cadence_ms: Cadence = "150,400",
     expect_words: ExpectWords = True,
     real: Real = False,
+    wav: Wav = None,
+    as_is: AsIs = False,
+    as_json: AsJson = False,
     first_reply_ms: FirstReplyMs = 3500,
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
@@ -90,11 +123,13 @@ def gonogo(
         auth_token=newest(auth_token), caller=caller, called=called,
     )  # fmt: skip
     limits = RehearsalLimits(
-        cadence_ms=_pair(cadence_ms), expect_words=expect_words and not real, first_reply_ms=first_reply_ms
-    )
+        cadence_ms=_pair(cadence_ms), expect_words=expect_words and not real and wav is None, real=real,
+        first_reply_ms=first_reply_ms,
+    )  # fmt: skip
     asked = Options(
         target=target, live_dir=live_dir, config_map=config_map, voice_agent=voice_agent, all_calls=all_calls,
-        limits=limits, deadline_s=deadline, log_file=log_file,
+        limits=limits, deadline_s=deadline, log_file=log_file, wav=wav, as_is=as_is, as_json=as_json,
+        through_kubectl=bool(voice_agent) and not internal,
     )  # fmt: skip
     exit_with(carry_out(asked, console(no_color=no_color)))
 

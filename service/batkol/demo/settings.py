@@ -55,6 +55,7 @@ def settings_of_demo(doubles: Doubles, live: Path, auth_token: str, others: Mapp
         voice_agent="demo",
         drain_timeout_s=5,
         log_transcripts=True,  # the voice is made up
+        log_partials=True,
         agent_replies=True,
         answerer="openai",
         answerer_url=doubles.model,

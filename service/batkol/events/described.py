@@ -40,7 +40,8 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
         "A stream of the call has begun. It is the first event of its stream.",
         {
             "agent": "The agent that the call is for: `VOICE_AGENT`, or the name of the `VoiceAgent` resource.",
-            "direction": "`inbound`, or what Twilio says; `browser` for a call from the console's phone.",
+            "direction": "`inbound`, or what Twilio says; `browser` for a call from the console's phone, `rehearsal` "
+            "for one of `batkol gonogo`.",
             "streaming": "The value of the flag `streaming-stt` at that moment.",
             "from": "The caller's number; empty if it is withheld.",
             "to": "The number that was called.",

@@ -11,6 +11,9 @@ from batkol.flags.context import CallContext
 BROWSER: Final = "browser"
 """Direction of a call from the phone in the console: Twilio knows nothing of it."""
 
+REHEARSAL: Final = "rehearsal"
+"""Direction of a call of `batkol gonogo`, which says so in its signed webhook. The store keeps nothing of it."""
+
 
 class Chosen(msgspec.Struct, frozen=True):
     """Names of who answers and who speaks in one call, whatever the flags say; empty: as the flags say."""
@@ -43,6 +46,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     def is_from_browser(self) -> bool:
         """Whether the caller is at the phone in the console."""
         return self.direction == BROWSER
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether a program calls to try the service out: no record, no lead, no summary."""
+        return self.direction == REHEARSAL
 
     def context(self, *, language: str, pod: str) -> CallContext:
         """Return what flags may be targeted by."""

@@ -4,6 +4,8 @@ The first is asked at the start of every utterance, the others at every turn. Th
 OpenFeature SDK, and never by an error: without a value from the provider it is the last known value (of this call, else
 of this process), else the setting: ENABLE_STREAMING_STT, AGENT_REPLIES, and the names `default`.
 
+A service without LIVE_SOURCE has no flags: its settings decide, and nothing is asked.
+
 Two answers are not errors, and give the setting by design: a flag that is DISABLED, and one that good definitions do
 not contain. Neither is a way to turn streaming off; a defaultVariant of "off" is. Of the flags of replies, one that is
 not among the definitions is the rule, so it is neither warned of nor counted.
@@ -86,6 +88,7 @@ class Flags:
         # The SDK's providers are global; a domain of its own keeps two services in a process apart.
         self._domain = f"batkol-{next(_domains)}"
         self._implementation = _implementation(self.provider, fallback, live)
+        self._has_none = self.provider is FlagsProvider.LIVE and (live is None or live.source is None)
         self.client = api.get_client(self._domain)
         self.client.add_hooks([self.hook])
         asked = ReplyFlags(replies)
@@ -129,7 +132,10 @@ class Flags:
 
     def streaming(self, context: CallContext) -> Decision:
         """Decide for one utterance of a call. Never raises; microseconds; safe from any thread."""
-        answer = self._ask(self._streaming, self.client.get_boolean_details, context)
+        if self._has_none:
+            answer = self._streaming.settled(context.call_sid)
+        else:
+            answer = self._ask(self._streaming, self.client.get_boolean_details, context)
         return Decision(answer.value, answer.variant, answer.reason, answer.source)
 
     def replies(self, context: CallContext) -> FlagAnswer[bool]:

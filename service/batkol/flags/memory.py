@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Generic
+from typing import Final, Generic
 
 import structlog
 from openfeature.exception import ErrorCode
-from openfeature.flag_evaluation import FlagEvaluationDetails
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 
 from batkol.flags.flag import DecisionSource, FlagAnswer, TypedFlag, Value
+
+_NOT_READY: Final = "[CFG] flag provider not ready; the last known value decides, or {setting} if there is none"
+_UNDEFINED: Final = "[CFG] flag is not in the definitions; {setting} decides"
 
 log = structlog.get_logger()
 
@@ -47,11 +50,16 @@ class FlagMemory(Generic[Value]):
         source = DecisionSource.FLAG if details.variant is not None else DecisionSource.FALLBACK
         return FlagAnswer(details.value, details.variant, str(details.reason), source)
 
+    def settled(self, call_sid: str) -> FlagAnswer[Value]:
+        """The service has no flags at all, by its settings: nothing is amiss, and no provider need be asked."""
+        self._remember(call_sid, self.flag.fallback)
+        return FlagAnswer(self.flag.fallback, None, str(Reason.DEFAULT), DecisionSource.FALLBACK)
+
     def absent(self, call_sid: str) -> FlagAnswer[Value]:
         """Good definitions do not contain the flag."""
         code = str(ErrorCode.FLAG_NOT_FOUND)
         if not self.flag.is_optional:
-            self.warn(code, f"{self.flag.key} is not among the flags.")
+            self.warn(code, f"{self.flag.key} is not among the flags.", _UNDEFINED)
             self._remember(call_sid, self.flag.fallback)
         elif self.last_known is not None:  # it was one, and is to be forgotten
             self._remember(call_sid, self.flag.fallback)
@@ -65,8 +73,8 @@ class FlagMemory(Generic[Value]):
             return FlagAnswer(self.flag.fallback, None, code, DecisionSource.FALLBACK)
         return FlagAnswer(value, None, code, DecisionSource.LAST_KNOWN)
 
-    def warn(self, code: str, why: str) -> None:
-        """Warn of trouble, once while it lasts."""
+    def warn(self, code: str, why: str, what: str = _NOT_READY) -> None:
+        """Warn of trouble, once while it lasts. `what` is the line, with `{setting}` in it."""
         self.last_error = why
         if code == self._trouble:
             return
@@ -76,7 +84,7 @@ class FlagMemory(Generic[Value]):
             return
         self._warned[code] = now
         log.warning(
-            f"[CFG] flag provider not ready; the last known value decides, or {self.flag.setting} if there is none",
+            what.format(setting=self.flag.setting),
             flag=self.flag.key,
             provider=self._provider,
             fallback=self.flag.fallback,

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.flagstore import FlagStore, LiveDirectory
+from batkol.gonogo.kubectl import reached_by_kubectl
 from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import Rehearsal
-from batkol.gonogo.report import is_go, show, table
+from batkol.gonogo.report import JsonPage, TextPage, is_go
 from batkol.gonogo.target import RehearsalImpossibleError, Target
+from batkol.simulators.client.recording import read_recording
 from batkol.status import ServiceStatus
+
+if TYPE_CHECKING:
+    from batkol.live.cluster import ObjectName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,36 +37,74 @@ class Options:
     config_map: str = ""  # [NAMESPACE/]NAME
     voice_agent: str = ""  # [NAMESPACE/]NAME; with none of the three options, the place that the service reports
     all_calls: bool = False
+    as_is: bool = False  # one call, and no flip of the flag
+    through_kubectl: bool = False  # the internal API of `voice_agent`; the target's is not known
     limits: RehearsalLimits
     deadline_s: float
     log_file: Path | None = None
+    wav: Path | None = None
+    as_json: bool = False
 
 
 async def carry_out(options: Options, console: Console) -> int:
-    """Rehearse and print; returns 0 for GO, 1 for NO-GO. Raises `BatkolError` where it could not be carried out."""
+    """Rehearse and print; returns 0 for GO, 1 for NO-GO. Raises `BatkolError` where it could not be carried out.
 
-    def write_line(line: str) -> None:
-        console.print(f"· {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    With `as_json` the report is one JSON object on the console, the last thing that is printed; an error as well, and
+    then it is raised.
+    """
+    page = JsonPage(console) if options.as_json else TextPage(console, heard=options.limits.real or options.as_is)
+    try:
+        async with _reached(options) as target:
+            rehearsal = await _rehearsal(options, target, page)
+            store = None if options.as_is else await _store(options, target, rehearsal.call_sids)
+            if store is not None:
+                page.write_line(_whom(options, store))
+            try:
+                await rehearsal.run(store)
+            except BatkolError:
+                page.broke_off(rehearsal.checks)
+                raise
+    except BatkolError as error:
+        page.failed(error)
+        raise
+    page.show(rehearsal.checks, rehearsal.heard)
+    return 0 if is_go(rehearsal.checks) else 1
 
-    rehearsal = Rehearsal(
-        options.target,
+
+def _whom(options: Options, store: FlagStore) -> str:
+    own = "calls from the rehearsal's own number only" if options.voice_agent else "the rehearsal's own calls only"
+    whom = "all calls" if options.all_calls else own
+    return f"the flag is in {store.where}; the rehearsal sets it for {whom}, and restores it afterwards"
+
+
+@asynccontextmanager
+async def _reached(options: Options) -> AsyncIterator[Target]:
+    """Yield the target with the internal API that answers, in the scope of all its pods.
+
+    Raises `KubectlError`, `ConfigurationError`, `ClientError`.
+    """
+    async with AsyncExitStack() as stack:
+        internal = options.target.internal
+        if options.through_kubectl:
+            agent = _object_name(options.voice_agent)
+            internal = await stack.enter_async_context(reached_by_kubectl(agent, internal.token))
+        yield replace(options.target, internal=await internal.with_scope())
+
+
+async def _rehearsal(options: Options, target: Target, page: JsonPage | TextPage) -> Rehearsal:
+    """Make the rehearsal. Raises `RecordingError`, `LogFileError`."""
+    recording = None if options.wav is None else await asyncio.to_thread(read_recording, options.wav)
+    if recording is not None:
+        seconds = len(recording.mulaw) / SAMPLE_RATE
+        page.write_line(f"the caller plays {recording.name} ({seconds:.1f} s; {recording.level})")
+    return Rehearsal(
+        target,
         limits=options.limits,
         deadline_s=options.deadline_s,
         log_file=LogFile(options.log_file) if options.log_file else None,
-        write_line=write_line,
+        recording=recording,
+        write_line=page.write_line,
     )
-    store = await _store(options, None if options.all_calls else rehearsal.call_sids)
-    own = "calls from the rehearsal's own number only" if options.voice_agent else "the rehearsal's own calls only"
-    whom = "all calls" if options.all_calls else own
-    write_line(f"the flag is in {store.where}; the rehearsal sets it for {whom}, and restores it afterwards")
-    try:
-        await rehearsal.run(store)
-    except BatkolError:
-        if rehearsal.checks:
-            console.print(table(rehearsal.checks))
-        raise
-    show(console, rehearsal.checks)
-    return 0 if is_go(rehearsal.checks) else 1
 
 
 def internal_beside(url: str) -> str:
@@ -65,8 +112,9 @@ def internal_beside(url: str) -> str:
     return f"http://{urlsplit(url).hostname or '127.0.0.1'}:8081"
 
 
-async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
+async def _store(options: Options, target: Target, call_sids: Sequence[str]) -> FlagStore:
     """Return where the flag lives. Raises `RehearsalImpossibleError`, `ConfigurationError`, `ClientError`."""
+    only_calls = None if options.all_calls else call_sids
     if sum(map(bool, (options.live_dir, options.config_map, options.voice_agent))) > 1:
         raise RehearsalImpossibleError(
             "The flag is in one place: give only one of --live-dir, --config-map and --voice-agent."
@@ -75,19 +123,24 @@ async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStor
         return _in_the_cluster(options, only_calls)
     if options.live_dir is not None:
         return LiveDirectory(options.live_dir, only_calls=only_calls)
-    return LiveDirectory(_local(await options.target.internal.status()), only_calls=only_calls)
+    return LiveDirectory(_local(await target.internal.status()), only_calls=only_calls)
 
 
 def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
     # Not at the top: who rehearses on a laptop need not wait for a cluster's client.
     from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore  # noqa: PLC0415
-    from batkol.live.cluster import ObjectName, pod_namespace  # noqa: PLC0415
 
-    where = ObjectName.parse(options.config_map or options.voice_agent, namespace=pod_namespace())
+    where = _object_name(options.config_map or options.voice_agent)
     if options.config_map:
         return ConfigMapStore(where, only_calls=only_calls)
     caller = None if only_calls is None else options.target.caller
     return VoiceAgentStore(where, caller=caller, patience_s=options.deadline_s)
+
+
+def _object_name(text: str) -> ObjectName:
+    from batkol.live.cluster import ObjectName, pod_namespace  # noqa: PLC0415  as above
+
+    return ObjectName.parse(text, namespace=pod_namespace())
 
 
 def _local(state: ServiceStatus) -> Path:
@@ -98,9 +151,15 @@ def _local(state: ServiceStatus) -> Path:
             f"The service reads its flags from ConfigMap {path}. Give --config-map {path}, or if an operator "
             "writes that ConfigMap for a VoiceAgent, --voice-agent NAMESPACE/NAME."
         )
+    if not kind:
+        raise RehearsalImpossibleError(
+            "The service has no flags: LIVE_SOURCE is not set. Rehearse one call without a flip with --as-is, or start "
+            "the service with LIVE_SOURCE=file:DIRECTORY."
+        )
     if kind != "file" or not Path(path).is_dir():
         raise RehearsalImpossibleError(
-            f"The service reads its flags from {state.live.source or 'nowhere (LIVE_SOURCE is not set)'}, which is no "
-            "directory of this machine. Give the directory that holds its flags.json with --live-dir."
+            f"The service reads its flags from {state.live.source}, which is no "
+            "directory of this machine. Give the directory that holds its flags.json with --live-dir, or rehearse one "
+            "call without a flip with --as-is."
         )
     return Path(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +21,8 @@ INTERRUPTION: Final = ("לא", "רוצה", "רופא")
 GREETING: Final = "greeting"
 
 HangUp = Callable[[], Awaitable[None]]
+Speak = Callable[[CallScript, Sequence[str]], Awaitable[bool]]
+"""Says words to the service, or plays the caller's recording in their place; false if no final comes in time."""
 
 
 @dataclass(slots=True)
@@ -50,11 +52,12 @@ class RepliesSeen:
 class ReplyTalk:
     """The caller's side. `seen` fills as it goes; it ends early where a reply does not come."""
 
-    def __init__(self, hang_up: HangUp, *, greeted: bool = False) -> None:
+    def __init__(self, hang_up: HangUp, *, greeted: bool = False, speak: Speak = CallScript.say) -> None:
         """`greeted`: the agent speaks first."""
         self.seen = RepliesSeen()
         self._hang_up = hang_up
         self._greeted = greeted
+        self._speak = speak
         self._answered = 0  # replies that the script has waited for
 
     def observe(self, event: AnyEvent) -> None:
@@ -70,15 +73,15 @@ class ReplyTalk:
         """Have the conversation."""
         if self._greeted:
             await self._over(await self._next(conversation), conversation)
-        await conversation.say(FIRST)
+        await self._speak(conversation, FIRST)
         self.seen.first = await self._reply(conversation)
         if not await self._over(self.seen.first, conversation):
             return
-        await conversation.say(LONG)
+        await self._speak(conversation, LONG)
         self.seen.interrupted = await self._reply(conversation)
         if self.seen.interrupted is None:
             return
-        await conversation.say(INTERRUPTION)
+        await self._speak(conversation, INTERRUPTION)
         self.seen.interruption = conversation.said[-1]
         if not await self._over(self.seen.interrupted, conversation):
             return

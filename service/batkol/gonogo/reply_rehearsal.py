@@ -13,7 +13,8 @@ from typing import Final
 from batkol.client import Batkol
 from batkol.gonogo import reply_checks
 from batkol.gonogo.checks import Check, RehearsalLimits
-from batkol.gonogo.reply_call import ReplyTalk
+from batkol.gonogo.heard import HeardText, heard_from, said_by_agent
+from batkol.gonogo.reply_call import ReplyTalk, Speak
 from batkol.gonogo.target import Target, see_that_it_was_a_call
 from batkol.live.flag_definitions import REPLIES_FLAG
 from batkol.simulators.client.conversation import CallScript, observe
@@ -27,12 +28,20 @@ class ReplyRehearsal:
     """Talks with the agent, if it answers the rehearsal's call."""
 
     def __init__(
-        self, target: Target, *, limits: RehearsalLimits, deadline_s: float, write_line: Callable[[str], None]
+        self,
+        target: Target,
+        *,
+        limits: RehearsalLimits,
+        deadline_s: float,
+        write_line: Callable[[str], None],
+        speak: Speak = CallScript.say,
     ) -> None:
+        self.heard: list[HeardText] = []
         self._target = target
         self._limits = limits
         self._deadline_s = deadline_s
         self._write_line = write_line
+        self._speak = speak
 
     async def begin(self, state: ServiceStatus, tasks: asyncio.TaskGroup) -> asyncio.Task[list[Check]] | None:
         """Begin the call beside the others, or have it first where there is no place for two.
@@ -57,10 +66,10 @@ class ReplyRehearsal:
         answered = False
 
         async def hang_up() -> None:
-            async with Batkol(target.internal.url, target.internal.token) as batkol:
+            async with Batkol(target.internal.url, target.internal.token, scope=target.internal.scope) as batkol:
                 await batkol.call(plan.call_sid).hangup()
 
-        talk = ReplyTalk(hang_up, greeted=state.agent.greeting)
+        talk = ReplyTalk(hang_up, greeted=state.agent.greeting, speak=self._speak)
 
         async def carry_out(conversation: CallScript) -> None:
             nonlocal answered
@@ -73,6 +82,7 @@ class ReplyRehearsal:
         observed = await observe(plan, target.internal, carry_out, patience_s=self._deadline_s, on_event=talk.observe)
         see_that_it_was_a_call(observed, target)
         if answered:
+            self.heard += [*heard_from(reply_checks.PART, observed), *said_by_agent(reply_checks.PART, talk.seen)]
             return reply_checks.replies(observed, talk.seen, self._limits)
         self._note(
             f"the agent does not answer this call (flag {REPLIES_FLAG}); {NOT_REHEARSED}. Choose numbers that the flag "
@@ -82,7 +92,8 @@ class ReplyRehearsal:
 
     async def _answers(self, call_sid: str, *, otherwise: bool) -> bool:
         """Ask the service whether the agent answers this call. `otherwise`: where it is too old to say."""
-        async with Batkol(self._target.internal.url, self._target.internal.token) as batkol:
+        internal = self._target.internal
+        async with Batkol(internal.url, internal.token, scope=internal.scope) as batkol:
             said = (await batkol.call(call_sid).details()).agent_replies
         return otherwise if said is None else said
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from batkol.errors import BatkolError
+from batkol.events.identity import REHEARSAL
 from batkol.simulators.client.conversation import Internal, Observed
 from batkol.simulators.twilio.advice import advice
 from batkol.simulators.twilio.plan import CallPlan
@@ -26,7 +27,7 @@ class Target:
     called: str = "+972300000001"
 
     def plan(self, call_sid: str) -> CallPlan:
-        """Return a call to it."""
+        """Return a call to it, of which the service keeps nothing."""
         return CallPlan(
             base_url=self.url,
             public_url=self.public_url,
@@ -34,6 +35,7 @@ class Target:
             call_sid=call_sid,
             caller=self.caller,
             called=self.called,
+            form={"Direction": REHEARSAL},
         )
 
 

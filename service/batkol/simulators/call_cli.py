@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -17,8 +17,10 @@ from batkol.interrupt import on_interrupt
 from batkol.simulators.call_page import report_on, show, went_well
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
+from batkol.simulators.client.recording import Recording, read_recording
+from batkol.simulators.client.unheard import cannot_hear, why_unheard
 from batkol.simulators.client.watching import RESUME_S, watching
-from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, Script, read_wav
+from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, Script
 from batkol.simulators.twilio.own_twiml import own_twiml
 from batkol.simulators.twilio.plan import new_sid
 from batkol.simulators.twilio_rest.client import follow_updates, put_status
@@ -30,7 +32,7 @@ _LAST_EVENT_S: Final = 15.0
 
 
 class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
-    """The WAV file, the words or the TwiML cannot be played."""
+    """The words or the TwiML cannot be played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,26 @@ class CallOptions:
     plan: CallPlan
     calls: int
     internal: Internal | None
-    said: tuple[str, ...] = field(default=())  # the voice's words; empty for a WAV file
+    said: tuple[str, ...] = field(default=())  # the voice's words; empty for a recording
     twilio_double: str = ""  # the control port of the double that knows the calls; empty: there is none
     stay: bool = False  # after what it says, the caller listens until a hang-up or Ctrl-C
+    recording: Recording | None = None  # that the caller plays; None: the built-in voice speaks
+    last_event_s: float = _LAST_EVENT_S  # longest wait for the last event of a call that is over
 
 
-def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
-    """Return mu-law and its words, if they are known. Raises `NothingToSay`."""
+class CallerSound(NamedTuple):
+    """What the caller says: mu-law, and the voice's words or the recording that it is."""
+
+    mulaw: bytes
+    words: tuple[str, ...] = ()
+    recording: Recording | None = None
+
+
+def sound(wav: Path | None, words: str | None) -> CallerSound:
+    """Return what the caller says. Raises `NothingToSay`, `RecordingError`."""
     if wav is not None:
-        try:
-            return read_wav(wav), ()
-        except (OSError, ValueError) as error:
-            raise NothingToSay(f"The call has nothing to say: {error}") from error
+        found = read_recording(wav)
+        return CallerSound(found.mulaw, recording=found)
     utterances = SCRIPT if words is None else tuple(tuple(part.split()) for part in words.split(",") if part.split())
     unknown = sorted({word for utterance in utterances for word in utterance} - set(voice.WORDS))
     if unknown or not utterances:
@@ -60,7 +70,7 @@ def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
             + isolated(" ".join(voice.WORDS))
         )
     spoken = voice.script(utterances)
-    return spoken.mulaw, tuple(utterance.text for utterance in spoken.utterances)
+    return CallerSound(spoken.mulaw, tuple(utterance.text for utterance in spoken.utterances))
 
 
 def twiml_of(base: str, file: Path | None, secret: str, parameters: Sequence[str], *, asked: bool) -> str:
@@ -79,25 +89,65 @@ def twiml_of(base: str, file: Path | None, secret: str, parameters: Sequence[str
 
 
 async def carry_out(options: CallOptions, console: Console) -> int:
-    """Place the calls and print what came of them; 0 if all of them went as a call should, else 1.
+    """Place the calls and print what came of them; 0 if all of them went as a call should and were heard, else 1.
 
     With `stay`, the first Ctrl-C hangs up. Raises `ClientError`. Cancelling it drops the connections.
     """
     for text in options.said:
         console.print(Text(f"🗣  says: {isolated(text)}"), soft_wrap=True)
+    internal = None if options.internal is None else await _asked(options.internal, options.recording, console)
     hung_up = asyncio.Event()
     plan = replace(options.plan, hangup=hung_up)
     plans = [plan, *(replace(plan, call_sid=new_sid("CA")) for _ in range(1, options.calls))]
     watches = [
         CallWatch(each.call_sid, lambda event: show(console, event, of_several=options.calls > 1)) for each in plans
     ]
-    async with _following(options.internal, watches) as following, _staying(options, hung_up, console) as script:
+    async with _following(internal, watches) as following, _staying(options, hung_up, console) as script:
         reports = await asyncio.gather(*(_place(each, options.twilio_double, script) for each in plans))
         if any(report.streams for report in reports) and following:
-            await asyncio.wait(following, timeout=_LAST_EVENT_S)
+            await asyncio.wait(following, timeout=options.last_event_s)
     for report, each, watch in zip(reports, plans, watches, strict=True):
         report_on(console, report, each, watch)
-    return 0 if all(went_well(report) for report in reports) else 1
+    went = [report for report in reports if went_well(report)]
+    heard = await _heard(internal, options.recording, went, watches, console)
+    return 0 if heard and len(went) == len(reports) else 1
+
+
+async def _asked(internal: Internal, recording: Recording | None, console: Console) -> Internal:
+    """Return the internal API of all pods; say first what its recognizer cannot hear. Raises `ClientError`."""
+    if why := cannot_hear(await internal.status(), recording):
+        console.print(Text(f"   {why}", "yellow"), soft_wrap=True)
+    return await internal.with_scope()
+
+
+async def _heard(
+    internal: Internal | None,
+    recording: Recording | None,
+    reports: Sequence[CallReport],
+    watches: Sequence[CallWatch],
+    console: Console,
+) -> bool:
+    """Print why a call was not heard, and return whether all were, as far as it is known. Raises `ClientError`."""
+    if internal is None:
+        return not reports or _may_be_heard(recording, console)
+    placed = {report.call_sid for report in reports}
+    state, heard = await internal.status() if placed else None, True
+    for watch in watches:
+        if watch.call_sid in placed and (why := why_unheard(watch, state, recording)):
+            whose = f"{watch.call_sid[-6:]} " if len(watches) > 1 else ""
+            console.print(Text(f"   {whose}{why}", "red"), soft_wrap=True)
+            heard = False
+    return heard
+
+
+def _may_be_heard(recording: Recording | None, console: Console) -> bool:
+    if recording is not None and recording.is_faint:
+        told = f"   No service can have heard a word: of {recording.name}, {recording.level}. Record it louder."
+        console.print(Text(told, "red"), soft_wrap=True)
+        return False
+    told = "   Give --internal, the service's internal API, to read what was recognized and whether the call was heard."
+    console.print(Text(told, "dim"), soft_wrap=True)
+    return True
 
 
 @asynccontextmanager
@@ -110,7 +160,8 @@ async def _following(
         for watch in watches:
             if internal is None:
                 break
-            events = await stack.enter_async_context(watching(internal.url, internal.token, resume_s=RESUME_S))
+            feed = watching(internal.url, internal.token, resume_s=RESUME_S, scope=internal.scope)
+            events = await stack.enter_async_context(feed)
             tasks.append(asyncio.create_task(watch.follow(events), name="call.watch"))
         try:
             yield tasks

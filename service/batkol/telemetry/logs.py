@@ -25,7 +25,11 @@ from batkol.telemetry.correlation import current_ids
 from batkol.urls import masked_in
 
 _INTERVAL_S: Final = 0.1
-_QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "watchfiles")
+_QUIET: Final = (
+    *("uvicorn", "uvicorn.error", "uvicorn.access", "watchfiles"),
+    *("httpx", "httpx2", "faster_whisper"),  # a line a request; httpx's have the URL
+    *("httpcore", "httpcore2"),  # at DEBUG, several a request
+)
 
 
 Rendering = Callable[[Sequence[EventDict]], str]

@@ -19,7 +19,7 @@ from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
 from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.utterance import Source
-from batkol.status import BreakerStatus
+from batkol.status import USED_BY, BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers
 
@@ -80,6 +80,7 @@ class Health:
         return {
             step: BreakerStatus(
                 state=breaker.state,
+                used_by=USED_BY[breaker.state],
                 reason=breaker.reason,
                 since=None if breaker.since is None else _wall(self._epoch + breaker.since),
                 retry_in_s=None if breaker.retry_at is None else round(max(0.0, breaker.retry_at - now), 1),

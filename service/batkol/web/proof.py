@@ -9,13 +9,13 @@ way: a wrong token or secret is a mistake that should show, and a stranger who h
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
 from batkol.errors import PeerError, UpstreamError
-from batkol.events.identity import BROWSER, Identity
+from batkol.events.identity import BROWSER, REHEARSAL, Identity
 from batkol.twilio import token
 from batkol.twilio.call_resource import CallProgress, CallResource
 from batkol.twilio.messages import StartDetails
@@ -60,6 +60,11 @@ class CallLookup(Protocol):
         ...
 
 
+_NOT_TWILIOS: Final = frozenset({"", BROWSER})
+_NOT_OWN_TWIMLS: Final = frozenset({"", BROWSER, REHEARSAL})
+"""A rehearsal's direction is in a webhook that the auth token has signed; TwiML of the user's own cannot hide calls."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofSettings:
     """The settings against which a `start` is checked."""
@@ -85,7 +90,7 @@ class StreamProof:
         details, given = _details(stream), stream.parameters
         if sent := given.get(TOKEN_PARAMETER, ""):
             token.verify(self._settings.token_keys, sent, details.call_sid, details.account_sid, time.time())
-            return _identity(stream, given, given.get(parameters.AGENT, ""))
+            return _identity(stream, given, given.get(parameters.AGENT, ""), not_theirs=_NOT_TWILIOS)
         if self._settings.token_required:
             raise UnprovenError(
                 f"The stream has no token: TwiML that is not the service's opened it. {_NEXT} To take streams from "
@@ -142,7 +147,10 @@ class StreamProof:
         return _identity(stream, {name: value or "" for name, value in known.items()}, self._settings.agent)
 
 
-def _identity(stream: MediaStream, ends: Mapping[str, str], agent: str) -> Identity:
+def _identity(
+    stream: MediaStream, ends: Mapping[str, str], agent: str, not_theirs: Container[str] = _NOT_OWN_TWIMLS
+) -> Identity:
+    """Return whose stream it is. A direction of `not_theirs` is not for those who opened it to claim."""
     details, given = _details(stream), stream.parameters
     direction = parameters.fitting(ends.get(parameters.DIRECTION, ""))
     return Identity(
@@ -152,7 +160,7 @@ def _identity(stream: MediaStream, ends: Mapping[str, str], agent: str) -> Ident
         agent=agent,
         from_=parameters.fitting(ends.get(parameters.FROM, "")),
         to=parameters.fitting(ends.get(parameters.TO, "")),
-        direction=direction if direction not in {"", BROWSER} else "inbound",
+        direction="inbound" if direction in not_theirs else direction,
         parameters=parameters.custom(given),
         stream=parameters.stream_number(given),
     )

@@ -14,6 +14,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from batkol.calls.continuation import Continuations
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
+from batkol.events.identity import REHEARSAL
 from batkol.events.recorder import Recorder
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing import propagation
@@ -34,6 +35,16 @@ REFUSED: Final = {
 VOICE: Final = "/twilio/voice"
 STATUS: Final = "/twilio/status"
 STREAM_STATUS: Final = "/twilio/stream-status"
+
+_WRONGLY_SIGNED: Final = (
+    "The X-Twilio-Signature does not match; check PUBLIC_BASE_URL and the auth token (TWILIO_AUTH_TOKEN): both must be "
+    "those with which Twilio, or the program in its place, signed this request."
+)
+_UNSIGNED: Final = (
+    "The request has no X-Twilio-Signature, so it does not come from Twilio. A program that stands in for Twilio signs "
+    "with the service's TWILIO_AUTH_TOKEN, as `batkol call --auth-token` does; check PUBLIC_BASE_URL and the auth "
+    "token that it has."
+)
 
 log = structlog.get_logger()
 
@@ -111,7 +122,8 @@ class Webhooks:
         ended = final_status(form)
         if ended is not None:
             self._calls.forget(ended.call_sid)
-            self._recorder.keep_status(ended, time.time())
+            if form.get("Direction") != REHEARSAL:
+                self._recorder.keep_status(ended, time.time())
 
     async def stream_status(self, request: Request) -> None:
         """The only place where the reason of a failed handshake reaches us."""
@@ -194,7 +206,7 @@ class Webhooks:
         """
         given = request.headers.get("x-twilio-signature", "")
         if self._settings.auth_tokens and not looks_signed(given):
-            self._refuse(request)
+            self._refuse(request, _UNSIGNED if not given else _WRONGLY_SIGNED)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
             raise HTTPException(415, f"Twilio's requests are {FORM_TYPE}; set the webhook's method to POST.")
         body = await request.body()
@@ -206,10 +218,10 @@ class Webhooks:
             raise HTTPException(400, str(error)) from None
         tokens = self._settings.auth_tokens
         if tokens and not is_valid(tokens, _requested(self._settings, request), fields, given):
-            self._refuse(request)
+            self._refuse(request, _WRONGLY_SIGNED)
         return dict(fields)
 
-    def _refuse(self, request: Request) -> NoReturn:
+    def _refuse(self, request: Request, why: str) -> NoReturn:
         """Refuse a request that Twilio did not sign. One log line a second: any client can cause it."""
         self._metrics.refused.add(1, {"reason": "signature"})
         left_out = self._lines.admit("signature", time.monotonic())
@@ -220,7 +232,7 @@ class Webhooks:
                 remedy="check PUBLIC_BASE_URL and TWILIO_AUTH_TOKEN",
                 lines_left_out=left_out,
             )
-        raise HTTPException(403, "The X-Twilio-Signature does not match; check PUBLIC_BASE_URL and the auth token.")
+        raise HTTPException(403, why)
 
 
 def routes(

@@ -253,7 +253,7 @@ test("pods agree or differ, and what is wrong with one is named", () => {
   });
   assert.deepEqual(wrong, [
     { what: "flags.json, streaming-stt is refused", why: "It has no variant." },
-    { what: "stream is open", why: "quota; tried again in 3 s" },
+    { what: "no call uses stream", why: "quota; tried again in 3 s" },
     { what: "store.writer is failing", why: "OSError" },
     { what: "plug-in other is blocked", why: "" },
   ]);

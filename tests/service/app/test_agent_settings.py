@@ -146,7 +146,8 @@ def test_transfers_are_those_of_the_environment_that_the_file_names() -> None:
     live = Live()
     numbers = {"sales": "+97225550100", "night": "+97225550101"}
     given: dict[str, Any] = {**ENVIRONMENT, "transfer_allowed": numbers, "longest_call_s": 60}
-    settings = LiveAgentSettings(Settings(**given, twilio_account_sid="AC" + "0" * 32), live)
+    account: dict[str, Any] = {"twilio_account_sid": "AC" + "0" * 32, "twilio_auth_token": "made-up"}
+    settings = LiveAgentSettings(Settings(**given, **account), live)
     away = LiveAgentSettings(Settings(**given), live).now()
     before = settings.now()
     apply(live, '{"transfers": ["night", "nowhere"], "budget": {"minutes": 3}}')

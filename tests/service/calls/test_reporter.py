@@ -1,3 +1,4 @@
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
 from batkol.recognizers.google.events import AudioDropped
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
+from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import (
     FinalReady,
@@ -70,7 +72,7 @@ def metrics() -> Iterator[Metrics]:
 class Told:
     """A reporter and what it told whom."""
 
-    def __init__(self, metrics: Metrics, *, log_transcripts: bool = False, clock: Clock = REAL) -> None:
+    def __init__(self, metrics: Metrics, *, clock: Clock = REAL, **logged: bool) -> None:
         self.bus = Bus()
         self.subscription: Subscription = self.bus.subscribe()
         self.reporter = Reporter(
@@ -79,8 +81,9 @@ class Told:
             metrics=metrics,
             log=structlog.get_logger().bind(call_sid=IDENTITY.call_sid),
             since=lambda _: 0.25,
-            log_transcripts=log_transcripts,
+            log_transcripts=logged.pop("log_transcripts", False),
             clock=clock,
+            **logged,
         )
 
     @property
@@ -201,6 +204,30 @@ def test_without_leave_the_lines_count_words_instead_of_saying_them(metrics: Met
         "🟡 Partial: (2 words)",
         "🟢 Final: (4 words)",
     ]
+
+
+CALLERS, SPEECH_S, PARTIALS_A_SECOND = 100, 4, 5
+
+
+@pytest.mark.parametrize(
+    ("level", "log_partials", "a_second"),
+    [("INFO", False, 25), ("INFO", True, 525), ("DEBUG", False, 525), ("WARNING", True, 0)],
+)
+def test_a_hundred_callers_write_a_line_a_final_in_production_and_not_one_a_partial(
+    level: str, log_partials: bool, a_second: int, metrics: Metrics
+) -> None:
+    out = io.StringIO()
+    logs = Logs(level=level, json=True, stream=out)
+    try:
+        for caller in range(CALLERS):
+            told = Told(metrics, log_partials=log_partials)
+            for number in range(SPEECH_S * PARTIALS_A_SECOND):
+                told.reporter.observe(PartialReady(utterance(caller), f"{SPOKEN} {number}", 0.9))
+            told.reporter.observe(FinalReady(finished(caller), SPOKEN))
+    finally:
+        logs.close()
+
+    assert len(out.getvalue().splitlines()) == a_second * SPEECH_S
 
 
 @pytest.mark.parametrize("log_transcripts", [True, False])

@@ -12,6 +12,7 @@ from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision, FlagLimits, Flags
+from batkol.live.config import Live
 from support.live.directory import following, rename_over, streaming, until
 
 CALL = CallContext(call_sid="CA1", agent="reception", from_="+972541234567")
@@ -48,6 +49,30 @@ async def test_without_definitions_enable_streaming_stt_decides_and_one_warning_
     assert status.evaluations == 50
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
     assert 1 <= len(warnings) <= 2  # not ready at the start, no such flag at the first evaluation
+
+
+async def test_a_service_without_a_source_of_flags_has_its_setting_and_nothing_is_amiss() -> None:
+    with capture_logs() as logs:
+        flags = await Flags.start(fallback=True, live=Live())
+        decision, status = flags.streaming(CALL), flags.status()
+        await flags.close()
+
+    assert decision == Decision(True, None, "DEFAULT", DecisionSource.FALLBACK)
+    assert (status.state, status.last_error, status.last_known) == ("READY", None, True)
+    assert logs == []
+
+
+async def test_a_flag_that_good_definitions_lack_is_not_blamed_on_the_provider(tmp_path: Path) -> None:
+    (tmp_path / "flags.json").write_text('{"flags": {}}')
+    with capture_logs() as logs:
+        async with following(tmp_path) as live:
+            flags = await Flags.start(fallback=True, live=live)
+            assert flags.streaming(CALL).reason == "FLAG_NOT_FOUND"
+            await flags.close()
+
+    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert warning["event"] == "[CFG] flag is not in the definitions; ENABLE_STREAMING_STT decides"
+    assert warning["flag"] == "streaming-stt"
 
 
 @pytest.mark.parametrize("nonsense", ["", "[]", "{", '{"flags": {"streaming-stt": {"state": "ON"}}}', "null"])

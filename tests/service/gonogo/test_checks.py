@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -10,7 +11,17 @@ import pytest
 from rich.console import Console
 
 from batkol.events.events import AnyEvent, CallEnded, FinalText, PartialText, UtteranceStarted
-from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall, flag_off, flag_on, flipped, in_effect
+from batkol.gonogo.checks import (
+    Check,
+    LogLines,
+    RehearsalLimits,
+    RehearsedCall,
+    as_is,
+    flag_off,
+    flag_on,
+    flipped,
+    in_effect,
+)
 from batkol.gonogo.report import is_go, show
 from batkol.simulators.client.call_record import CallWatch, Said
 from batkol.simulators.client.conversation import Observed
@@ -130,6 +141,36 @@ def test_a_real_recognizer_need_not_hear_the_voice_word_by_word_but_must_hear_so
 
     assert failed(flag_on(part(STREAMING, text="משהו אחר", limits=lenient))) == []
     assert failed(flag_on(part(STREAMING, text="", limits=lenient))) == ["every final has text"]
+
+
+def recorded(modes: tuple[str, ...], **changes: Any) -> RehearsedCall:
+    """A call in which the caller played one recording, with a pause in it, to a real recognizer."""
+    whole = part(modes, limits=RehearsalLimits(expect_words=False, real=True), **changes)
+    observed = replace(whole.observed, said=(Said((), 0, 7900),))
+    return replace(whole, observed=observed, modes=modes[:1], is_recorded=True)
+
+
+def test_a_recording_may_have_pauses_in_which_utterances_end_but_each_needs_its_mode() -> None:
+    assert failed(flag_on(recorded(STREAMING))) == []
+    assert failed(flag_on(recorded(STREAMING, heard=FLIPPED))) == ["mode of each utterance"]
+
+
+def test_a_real_recognizer_s_partials_may_come_at_any_pace_but_must_come() -> None:
+    assert failed(flag_on(recorded(STREAMING, gap_s=1.1, partials=2))) == []
+    assert failed(flag_on(recorded(STREAMING, partials=0))) == ["partials while speaking"]
+
+
+def test_a_token_that_may_not_read_texts_sees_that_words_came_and_silence_has_its_reason() -> None:
+    silent = recorded(STREAMING, text="")
+
+    assert failed(flag_on(replace(silent, texts_hidden=True))) == []
+    (check,) = (check for check in flag_on(replace(silent, why_unheard="It is silent.")) if not check.passed)
+    assert (check.name, check.detail) == ("every final has text", "It is silent.")
+
+
+def test_a_call_as_it_is_is_judged_by_the_mode_that_it_has() -> None:
+    assert failed(as_is(part(STREAMING))) == failed(as_is(part(SINGLE))) == []
+    assert failed(as_is(replace(part(SINGLE), modes=STREAMING))) != []
 
 
 def test_the_verdict_is_the_last_line_and_a_failure_is_explained_above_it() -> None:

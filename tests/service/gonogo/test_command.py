@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from batkol.gonogo.target import Target, see_that_it_was_a_call
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal, Observed
 from batkol.simulators.twilio.caller import CallOutcome, CallReport
-from batkol.status import FlagsStatus, ServiceStatus
+from batkol.status import FlagsStatus, ServiceStatus, StoreStatus
 from support.http.one_answer import answering, http
 from support.kube.config_map_api import AGENT, CONFIG_MAP, config_map_api
 from support.kube.kubeconfig import reaching
@@ -32,11 +33,11 @@ def status(**changes: Any) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(state, **changes))
 
 
-async def rehearse(page: io.StringIO, state: bytes, *, deadline_s: float = 1.0, **where: Any) -> int:
+async def rehearse(page: io.StringIO, state: bytes, *, deadline_s: float = 1.0, **options: Any) -> int:
     async with answering(http("200 OK", state, "Content-Type: application/json")) as (internal, _):
         target = Target(url="http://127.0.0.1:1", internal=Internal(internal), **TARGET)
-        options = Options(target=target, limits=RehearsalLimits(), deadline_s=deadline_s, **where)
-        return await carry_out(options, Console(file=page, width=140))
+        given = {"limits": RehearsalLimits(), **options}
+        return await carry_out(Options(target=target, deadline_s=deadline_s, **given), Console(file=page, width=140))
 
 
 async def test_a_flag_that_can_be_neither_on_nor_off_is_a_no_go_and_stays_as_it_is(tmp_path: Path) -> None:
@@ -75,6 +76,49 @@ async def test_a_service_that_cannot_be_rehearsed_is_a_sentence(
 
     with pytest.raises(BatkolError, match=said):
         await rehearse(io.StringIO(), status(**changes), live_dir=tmp_path)
+
+
+async def test_a_service_without_flags_is_told_how_to_be_rehearsed() -> None:
+    with pytest.raises(BatkolError, match=r"LIVE_SOURCE is not set. Rehearse one call without a flip with --as-is"):
+        await rehearse(io.StringIO(), status())
+
+
+async def test_a_service_that_would_keep_the_calls_is_not_rehearsed_for_real(tmp_path: Path) -> None:
+    (tmp_path / "flags.json").write_text(streaming("off"))
+    keeps = status(store=StoreStatus(kind="postgres"), version="0.2.0")
+    limits = RehearsalLimits(real=True)
+
+    with pytest.raises(BatkolError, match=r"version 0\.2\.0, which stores a rehearsal's calls .* `batkol erase`"):
+        await rehearse(io.StringIO(), keeps, live_dir=tmp_path, limits=limits)
+
+
+async def test_for_programs_the_report_is_one_object_also_of_what_could_not_be_carried_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flags.json").write_text(NEVER)
+    page, refused = io.StringIO(), io.StringIO()
+    code = await rehearse(page, status(), live_dir=tmp_path, as_json=True)
+    with pytest.raises(BatkolError):
+        await rehearse(refused, status(draining=True), live_dir=tmp_path, as_json=True)
+
+    report = json.loads(page.getvalue())
+    assert (code, report["verdict"], report["error"], report["heard"]) == (1, "NO-GO", None, [])
+    assert {check["name"] for check in report["checks"] if not check["passed"]} == {
+        "flag off takes effect",
+        "flag on takes effect",
+    }
+    told = json.loads(refused.getvalue())
+    assert (told["verdict"], told["checks"]) == ("NOT REHEARSED", [])
+    assert "The service is draining" in told["error"]
+    assert "· the flag is in" in capsys.readouterr().err
+
+
+async def test_a_recording_that_cannot_be_played_is_a_sentence_before_anything_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "flags.json").write_text(streaming("off"))
+
+    with pytest.raises(BatkolError, match=r"none\.wav cannot be read"):
+        await rehearse(io.StringIO(), status(), live_dir=tmp_path, wav=tmp_path / "none.wav")
+    assert (tmp_path / "flags.json").read_text() == streaming("off")
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,26 @@ def test_the_standard_librarys_lines_look_the_same() -> None:
     assert (line["event"], line["level"]) == ("slow callback", "error")
 
 
+@pytest.mark.parametrize("library", ["httpx", "httpx2", "faster_whisper", "uvicorn.access"])
+def test_a_library_s_line_for_each_request_is_left_out_and_its_warnings_are_not(library: str) -> None:
+    out = io.StringIO()
+    with logging_to(out):
+        logging.getLogger(library).info('HTTP Request: GET https://host/path?token=x "HTTP/1.1 200 OK"')
+        logging.getLogger(library).warning("odd")
+
+    assert [line["event"] for line in lines(out)] == ["odd"]
+
+
+@pytest.mark.parametrize("library", ["httpcore", "httpcore2"])
+def test_at_debug_a_library_s_lines_for_each_connection_are_left_out(library: str) -> None:
+    out = io.StringIO()
+    with logging_to(out, level="DEBUG"):
+        logging.getLogger(f"{library}.http11").debug("send_request_headers.started")
+        structlog.get_logger().debug("🟡 Partial: (1 words)")
+
+    assert [line["event"] for line in lines(out)] == ["🟡 Partial: (1 words)"]
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_an_exception_comes_with_its_trace_though_another_thread_writes_it(as_json: bool) -> None:
     out = io.StringIO()

@@ -444,6 +444,17 @@ async def test_of_an_end_that_twilio_did_not_sign_nothing_is_kept() -> None:
         assert caller.recorder.kept == []
 
 
+async def test_the_end_of_a_rehearsal_s_call_frees_its_place_and_is_not_kept() -> None:
+    async with twilio(limit=1) as caller:
+        rehearsed = {**FORM, "Direction": "rehearsal"}
+        await caller.post(form=rehearsed)
+        answer = await caller.post("/twilio/status", {**rehearsed, "CallStatus": "completed"})
+
+        assert answer.status_code == 204
+        assert caller.recorder.kept == []
+        assert caller.calls.reserve("CA" + "1" * 32, "next")
+
+
 @pytest.mark.parametrize("status", sorted(FINAL))
 async def test_every_status_that_ends_a_call_is_kept(status: str) -> None:
     async with twilio() as caller:
@@ -557,6 +568,8 @@ async def test_a_wrong_signature_or_none_is_refused(key: str | None) -> None:
 
             assert answer.status_code == 403
             assert "check PUBLIC_BASE_URL and the auth token" in answer.text
+            assert ("has no X-Twilio-Signature" in answer.text) is (key is None)
+            assert "TWILIO_AUTH_TOKEN" in answer.text
             assert caller.calls._occupied() == 0
             assert NEW not in answer.text + repr(logs)
             assert "+972" not in repr(logs)

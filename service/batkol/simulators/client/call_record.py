@@ -165,6 +165,11 @@ class CallRecordRow:
         return " ".join(seen.final.text for seen in self.heard if seen.final is not None)
 
     @property
+    def has_words(self) -> bool:
+        """Whether a word was recognized. A token that may not read texts sees how many there are."""
+        return any(seen.final is not None and bool(seen.final.words or seen.final.text) for seen in self.heard)
+
+    @property
     def right(self) -> int:
         """Words that were recognized correctly, in their order."""
         return words_right(self.said.words, words_of(self.text))

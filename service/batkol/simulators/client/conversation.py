@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.client import Batkol
+from batkol.client import Batkol, RequestRefusedError
+from batkol.client.scope import Scope
 from batkol.errors import BatkolError
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch, OnEvent, Said, align
+from batkol.simulators.client.recording import Recording
 from batkol.simulators.client.watching import RESUME_S, watching
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
 from batkol.status import ServiceStatus
@@ -32,11 +34,29 @@ class Internal:
 
     url: str
     token: str = field(default="", repr=False)
+    scope: Scope = "pod"
 
     async def status(self) -> ServiceStatus:
-        """Return the service's status. Raises `ClientError`. Cancelling it loses nothing."""
+        """Return the status of the pod that answers. Raises `ClientError`. Cancelling it loses nothing."""
         async with Batkol(self.url, self.token) as batkol:
             return await batkol.status()
+
+    async def statuses(self) -> tuple[ServiceStatus, ...]:
+        """Return the status of each pod in the scope. Raises `ClientError`. Cancelling it loses nothing."""
+        async with Batkol(self.url, self.token, scope=self.scope) as batkol:
+            return await batkol.statuses()
+
+    async def with_scope(self) -> Internal:
+        """Return it with the scope of all pods, where the agent has several: any of them may take a call.
+
+        Raises `ClientError`. Cancelling it loses nothing.
+        """
+        async with Batkol(self.url, self.token) as batkol:
+            try:
+                pods = (await batkol.calls(scope="fleet")).peers
+            except RequestRefusedError:  # a service that does not know the fleet is asked as one pod
+                return self
+        return replace(self, scope="fleet") if len(pods) > 1 else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,17 @@ class CallScript:
         begins = await self._play(spoken.mulaw)
         whole = spoken.utterances[0]
         said = Said.at(words, begins + whole.start, begins + whole.end)
+        self.said.append(said)
+        return await self.until(lambda: _answered(self.watch, said))
+
+    async def play(self, recording: Recording) -> bool:
+        """Play a recording in real time and wait for the finals of its utterances; false if they do not come in time.
+
+        Cancelled if the call ends first.
+        """
+        lead, tail = (voice.script((), lead_ms=ms, tail_ms=0).mulaw for ms in (LEAD_MS, TAIL_MS))
+        begins = await self._play(lead + recording.mulaw + tail) + len(lead)
+        said = Said.at((), begins + recording.begins, begins + recording.ends)
         self.said.append(said)
         return await self.until(lambda: _answered(self.watch, said))
 
@@ -138,7 +169,7 @@ async def observe(
         scripts.append(CallScript(caller, watch, patience_s=patience_s))
         await talk(scripts[0])
 
-    async with watching(internal.url, internal.token, resume_s=RESUME_S) as events:
+    async with watching(internal.url, internal.token, resume_s=RESUME_S, scope=internal.scope) as events:
         try:
             async with asyncio.TaskGroup() as tasks:
                 listening = tasks.create_task(watch.follow(events), name="watch")

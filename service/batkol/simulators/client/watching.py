@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeAlias
 
 from batkol.client import Batkol, EventFeed, FeedGap
+from batkol.client.scope import Scope
 from batkol.errors import BatkolError
 from batkol.events.events import AnyEvent, Event
 
@@ -26,8 +27,8 @@ class EventsMissingError(BatkolError):
 
 
 @asynccontextmanager
-async def watching(url: str, token: str = "", *, resume_s: float = 0.0) -> AsyncIterator[Events]:
-    """Subscribe to all calls of the pod that answers; in the block, no event that happens is missed.
+async def watching(url: str, token: str = "", *, resume_s: float = 0.0, scope: Scope = "pod") -> AsyncIterator[Events]:
+    """Subscribe to all calls of the pod that answers, or of the fleet; in the block, no event that happens is missed.
 
     The iterator raises `ClientError` when the events break off for more than `resume_s` seconds, `FeedEndedError` if
     the service ended them in good order, and `EventsMissingError`. Cancelling loses the events not yet read.
@@ -36,7 +37,7 @@ async def watching(url: str, token: str = "", *, resume_s: float = 0.0) -> Async
         async with Batkol(url, token, scope="pod") as batkol:
             await batkol.status()  # a wrong address is said at once, however long a broken connection is waited for
     async with (
-        Batkol(url, token, scope="pod", give_up_s=resume_s) as batkol,
+        Batkol(url, token, scope=scope, give_up_s=resume_s) as batkol,
         batkol.events() as feed,
         aclosing(_whole(feed)) as events,
     ):

@@ -40,7 +40,7 @@ class JournalRecorder:
 
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None:
         """Keep what the store keeps of this event. What finds no room is counted by the journal, and logged."""
-        if type(event) not in KEPT:  # most are partials
+        if type(event) not in KEPT or identity.is_rehearsal:  # most are partials
             return
         stream = self._live.get(identity.stream_sid)
         if stream is None:

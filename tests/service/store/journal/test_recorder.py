@@ -6,6 +6,7 @@ import structlog
 from batkol.calls.reporter import Reporter
 from batkol.events.bus import Bus
 from batkol.events.events import FinalText, TentativeText, TentativeWithdrawn, UtteranceEnded
+from batkol.events.identity import REHEARSAL
 from batkol.events.recorder import NoRecorder
 from batkol.events.ring import KeptEvent
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
@@ -94,6 +95,19 @@ async def test_of_what_holds_for_a_moment_nothing_is_kept(tmp_path: Path) -> Non
     (record,) = await kept_of(journal)
 
     assert isinstance(record, FinalRecord)
+    await journal.close()
+
+
+async def test_of_a_rehearsal_nothing_is_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", max_bytes=1 << 20)
+    await journal.open()
+    recorder = JournalRecorder(journal, "pod", Confirmed(tmp_path))
+    for event in (started_event(), final_event(0), revised_event(0), ended_event()):
+        recorder.keep(identity(direction=REHEARSAL), event)
+    recorder.keep(identity(), final_event(1))
+
+    assert [type(record).__name__ for record in await kept_of(journal)] == ["FinalRecord"]
+    assert recorder._live == {}
     await journal.close()
 
 

@@ -36,7 +36,7 @@ function breakers({ recognizer }) {
   return Object.entries(recognizer?.health ?? {})
     .filter(([, breaker]) => breaker.state !== "closed")
     .map(([step, breaker]) => ({
-      what: `${step} is ${breaker.state}`,
+      what: breaker.state === "open" ? `no call uses ${step}` : `${step} is on trial, by one call`,
       why: [breaker.reason, breaker.retry_in_s === null ? "" : `tried again in ${Math.ceil(breaker.retry_in_s)} s`].filter(Boolean).join("; "),
     }));
 }

@@ -73,7 +73,7 @@ function podNode({ pod, reachable, why, status }) {
     el("dl", { class: "facts-list" }, Object.entries(facts(status)).filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
     wrong.length > 0
       ? el("ul", { class: "troubles" }, wrong.map((each) => el("li", {}, el("strong", {}, each.what), each.why ? `: ${each.why}` : "")))
-      : el("p", { class: "good" }, "Nothing is refused, and every breaker is closed."),
+      : el("p", { class: "good" }, "Nothing is refused, and calls use every recognizer."),
   );
 }
 

@@ -1,0 +1,98 @@
+"""The reason why a service recognized nothing of a call. Pure: events and a status in, a sentence out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from batkol.simulators.client.call_record import CallWatch
+from batkol.simulators.client.recording import Recording
+from batkol.speech.breaker import BreakerState
+from batkol.status import ServiceStatus
+
+GOOGLE: Final = "google"
+"""The endpoint in the status of a service that has no GCP_STT_ENDPOINT."""
+_GOOGLES_HOSTS: Final = ("googleapis.com", "googleapis.com:443")
+
+
+def is_heard(watch: CallWatch) -> bool:
+    """Whether a final of the call had a word. A token that may not read texts sees how many there are."""
+    return any(final.words or final.text for final in watch.finals)
+
+
+def is_google(state: ServiceStatus) -> bool:
+    """Whether the service asks Google itself, at one of its hosts, and no double."""
+    return state.recognizer.endpoint in {"", GOOGLE} or state.recognizer.endpoint.endswith(_GOOGLES_HOSTS)
+
+
+def cannot_hear(state: ServiceStatus, recording: Recording | None) -> str:
+    """Say before a call why its recognizer will not recognize the caller's voice; empty if it may."""
+    if recording is not None and not is_google(state):
+        return (
+            f"The service asks {state.recognizer.endpoint} in Google's place (GCP_STT_ENDPOINT). If that is `batkol "
+            "speech-double`, it recognizes the built-in voice alone, and no recording: omit --wav, or call a service "
+            "that asks Google."
+        )
+    if recording is None and is_google(state):
+        return (
+            "The built-in voice is synthetic, and Google recognizes it by chance alone: give a recording of a person "
+            "with --wav."
+        )
+    return ""
+
+
+def why_unheard(watch: CallWatch, state: ServiceStatus | None, recording: Recording | None) -> str:
+    """Say whose fault it is that the service recognized no word, and what to do; empty if it recognized one.
+
+    `state` is the service's after the call; None if it gives none. `recording`: None for the built-in voice.
+    """
+    if is_heard(watch):
+        return ""
+    if watch.started is None:
+        return (
+            "The internal API had no event of this call: it belongs to another service, or to another pod than the one "
+            "that took the call. Give the internal API of that service with --internal."
+        )
+    return f"The service recognized no word of this call. {_reason(watch, state, recording)}"
+
+
+def _reason(watch: CallWatch, state: ServiceStatus | None, recording: Recording | None) -> str:
+    if not watch.utterances:
+        return _no_speech(recording)
+    refused = _held_back(state) if state is not None else ()
+    if refused:
+        return (
+            f"Its recognizer does not work: {', '.join(refused)}. See `recognizer` in /v1/status, and the [STT] lines "
+            "of the service's log, which say what to correct."
+        )
+    if state is not None and (why := cannot_hear(state, recording)):
+        return why
+    if watch.ended is not None and watch.ended.fallbacks:
+        return (
+            "Its recognizer failed, and what stands behind it as well. The [STT] lines of the service's log have the "
+            "reason."
+        )
+    language = f" in {state.recognizer.language} (GCP_STT_LANGUAGE)" if state and state.recognizer.language else ""
+    return (
+        f"It detected speech, and the recognizer made out no word{language}: another language is spoken, or the speech "
+        "is too noisy, too quiet or too short. Play the recording on a telephone to hear what the service hears."
+    )
+
+
+def _no_speech(recording: Recording | None) -> str:
+    if recording is None:
+        return "It detected no speech: the caller spoke too briefly, or the call ended before its words."
+    if recording.is_faint:
+        return f"It detected no speech in {recording.name}: {recording.level}. Record it louder, or amplify it."
+    return (
+        f"It detected no speech in {recording.name} ({recording.level}): the file may hold music, noise or tones. Give "
+        "a recording in which a person speaks."
+    )
+
+
+def _held_back(state: ServiceStatus) -> Sequence[str]:
+    return [
+        f"{step} is {breaker.reason or breaker.state}"
+        for step, breaker in state.recognizer.health.items()
+        if breaker.state not in {"", BreakerState.CLOSED}
+    ]

@@ -1,0 +1,89 @@
+"""`batkol gonogo --real` with a recording, where the service stores its calls: what it says, and what it leaves."""
+
+from __future__ import annotations
+
+import io
+import json
+import wave
+from pathlib import Path
+
+import pytest
+import soxr
+from rich.console import Console
+from sqlalchemy import func, select
+
+from batkol.audio import mulaw
+from batkol.gonogo.checks import RehearsalLimits
+from batkol.gonogo.command import Options, carry_out
+from batkol.gonogo.target import Target
+from batkol.simulators.client.conversation import Internal
+from batkol.store.postgres.schema import metadata
+from batkol.store.store import Store
+from batkol.voices.marked.voice import say
+from support.postgres.server import database, running_server
+from support.service.stack import PUBLIC, TOKEN, Stack, stack
+
+WORDS = ("אני", "רוצה", "פגישה")
+SPEECH = say(WORDS)
+RATE = 16_000
+
+
+def record(path: Path) -> Path:
+    """Write the words as a person would have recorded them: at a rate that no telephone has."""
+    pcm = soxr.resample(mulaw.decode(SPEECH.mulaw), mulaw.SAMPLE_RATE, RATE, "VHQ")
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(pcm.astype("<i2").tobytes())
+    path.write_bytes(content.getvalue())
+    return path
+
+
+async def kept(up: Stack) -> dict[str, int]:
+    """Count the rows of the tables that have any, when all that was journaled is written."""
+    store = up.service.store
+    assert isinstance(store, Store)
+    assert await store.writer.flush(10)
+    async with store.database.reading.connect() as connection:
+        counts = {
+            name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+            for name, table in metadata.tables.items()
+        }
+    return {name: count for name, count in counts.items() if count and name != "journals"}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("replies", [False, pytest.param(True, marks=pytest.mark.nightly)])
+async def test_a_recording_is_heard_and_nothing_of_the_calls_is_kept(
+    replies: bool, tmp_path: Path, postgres_data: Path
+) -> None:
+    wav, page = record(tmp_path / "person.wav"), io.StringIO()
+    (tmp_path / "memory").mkdir()
+    with running_server(postgres_data) as server:
+        async with (
+            database(server) as where,
+            stack(
+                tmp_path / "live",
+                store="postgres",
+                database_url=where.dsn,
+                journal_dir=tmp_path / "journal",
+                journal_memory_dir=tmp_path / "memory",
+                agent_replies=replies,
+            ) as up,
+        ):
+            target = Target(url=up.url, internal=Internal(up.internal), public_url=PUBLIC, auth_token=TOKEN)
+            limits = RehearsalLimits(expect_words=False, real=True)
+            options = Options(target=target, limits=limits, deadline_s=15, wav=wav, as_is=True, as_json=True)
+            code = await carry_out(options, Console(file=page, width=400))
+            left = await kept(up)
+            await up.call(SPEECH.mulaw, tail_ms=1000, caller="+972541234567")
+            of_a_caller = await kept(up)
+
+    report = json.loads(page.getvalue())
+    assert (code, report["verdict"]) == (0, "GO"), report
+    caller = [each for each in report["heard"] if each["who"] == "caller" and each["part"] == "as it is"]
+    assert [each["text"].rstrip(".") for each in caller] == [" ".join(WORDS)] * 2
+    assert left == {}
+    assert of_a_caller["calls"] == of_a_caller["leads"] == 1
