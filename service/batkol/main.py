@@ -78,13 +78,14 @@ def serve(context: typer.Context) -> None:
     # The kernel keeps from a container's first process what it has no handler for: SIGTERM while it loads what follows.
     signal.signal(signal.SIGTERM, _end)
 
+    from batkol.settings import LogPartials
     from batkol.telemetry.logs import Logs
     from batkol.telemetry.stderr import Stderr
 
     stderr = Stderr()
     settings = _settings()
-    if settings.log_partials is None and sys.stderr.isatty():  # which a person reads
-        settings = settings.model_copy(update={"log_partials": True})
+    if settings.log_partials is LogPartials.AUTO and sys.stderr.isatty():
+        settings = settings.model_copy(update={"log_partials": LogPartials.TRUE})
     logs = Logs(level=settings.log_level, json=_json(settings), stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
     try:
         uvloop.run(_serve(settings, logs.writer, context.obj))

@@ -46,6 +46,14 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class LogPartials(StrEnum):
+    """Whether each partial has a log line at INFO; otherwise the line is at DEBUG."""
+
+    AUTO = "auto"  # on a terminal, and in development
+    TRUE = "true"
+    FALSE = "false"
+
+
 class Settings(
     RecognitionFields,
     StoreFields,
@@ -157,9 +165,9 @@ class Settings(
     # Operations
     drain_timeout_s: float = Field(300.0, ge=0, description="Longest wait for live calls after SIGTERM, s.")
     log_transcripts: bool = Field(False, description="Write the callers' words into the log.")
-    log_partials: bool | None = Field(
-        None,
-        description="Log a line for each partial at INFO, not at DEBUG; by default on a terminal and in development.",
+    log_partials: LogPartials = Field(
+        LogPartials.AUTO,
+        description="Log a line for each partial at INFO, not at DEBUG; `auto`: on a terminal and in development.",
     )
     otel_capture_transcripts: bool = Field(False, description="Write the callers' words into the traces.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -227,8 +235,10 @@ class Settings(
 
     @property
     def logs_partials(self) -> bool:
-        """Whether each partial has a line at INFO: what LOG_PARTIALS says, and without it in development alone."""
-        return not self.twilio_validate_signatures if self.log_partials is None else self.log_partials
+        """Whether each partial has a line at INFO; `auto` in development alone."""
+        if self.log_partials is LogPartials.AUTO:
+            return not self.twilio_validate_signatures
+        return self.log_partials is LogPartials.TRUE
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """The settings as `shown`, for a reader who prints them."""

@@ -426,6 +426,7 @@ def test_a_yes_is_written_in_many_ways(monkeypatch: pytest.MonkeyPatch, written:
         ({}, False),
         ({"TWILIO_VALIDATE_SIGNATURES": "false"}, True),
         ({"LOG_PARTIALS": "true"}, True),
+        ({"LOG_PARTIALS": "auto"}, False),
         ({"LOG_PARTIALS": "false", "TWILIO_VALIDATE_SIGNATURES": "false"}, False),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from batkol.demo.script import GREETING
-from batkol.settings import Settings
+from batkol.settings import LogPartials, Settings
 
 PUBLIC_URL: Final = "https://demo.batkol.example"
 """The URL under which Twilio would know the service: signed over, and never looked up."""
@@ -55,7 +55,7 @@ def settings_of_demo(doubles: Doubles, live: Path, auth_token: str, others: Mapp
         voice_agent="demo",
         drain_timeout_s=5,
         log_transcripts=True,  # the voice is made up
-        log_partials=True,
+        log_partials=LogPartials.TRUE,
         agent_replies=True,
         answerer="openai",
         answerer_url=doubles.model,

@@ -1,4 +1,4 @@
-"""What was heard in a rehearsal's calls: the caller's words as recognized, and the agent's as they were heard."""
+"""Words that were heard in a rehearsal's calls: the caller's as recognized, the agent's as the caller heard them."""
 
 from __future__ import annotations
 

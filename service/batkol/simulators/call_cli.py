@@ -50,7 +50,7 @@ class CallOptions:
 
 
 class CallerSound(NamedTuple):
-    """What the caller says: mu-law, and the voice's words or the recording that it is."""
+    """The caller's sound: mu-law, and the words of the built-in voice or the recording that it is."""
 
     mulaw: bytes
     words: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class CallerSound(NamedTuple):
 
 
 def sound(wav: Path | None, words: str | None) -> CallerSound:
-    """Return what the caller says. Raises `NothingToSay`, `RecordingError`."""
+    """Return the sound of the caller. Raises `NothingToSay`, `RecordingError`."""
     if wav is not None:
         found = read_recording(wav)
         return CallerSound(found.mulaw, recording=found)

@@ -72,7 +72,9 @@ def metrics() -> Iterator[Metrics]:
 class Told:
     """A reporter and what it told whom."""
 
-    def __init__(self, metrics: Metrics, *, clock: Clock = REAL, **logged: bool) -> None:
+    def __init__(
+        self, metrics: Metrics, *, log_transcripts: bool = False, log_partials: bool = False, clock: Clock = REAL
+    ) -> None:
         self.bus = Bus()
         self.subscription: Subscription = self.bus.subscribe()
         self.reporter = Reporter(
@@ -81,9 +83,9 @@ class Told:
             metrics=metrics,
             log=structlog.get_logger().bind(call_sid=IDENTITY.call_sid),
             since=lambda _: 0.25,
-            log_transcripts=logged.pop("log_transcripts", False),
+            log_transcripts=log_transcripts,
+            log_partials=log_partials,
             clock=clock,
-            **logged,
         )
 
     @property

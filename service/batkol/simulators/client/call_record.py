@@ -161,8 +161,8 @@ class CallRecordRow:
 
     @property
     def text(self) -> str:
-        """The text of the finals."""
-        return " ".join(seen.final.text for seen in self.heard if seen.final is not None)
+        """The text of the finals; empty ones leave no space."""
+        return " ".join(seen.final.text for seen in self.heard if seen.final is not None and seen.final.text)
 
     @property
     def has_words(self) -> bool:

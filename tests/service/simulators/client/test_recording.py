@@ -33,7 +33,8 @@ def test_a_file_of_any_rate_is_played_at_the_telephone_s_and_its_loud_part_is_kn
     found = read_recording(stereo_file(tmp_path / "a.wav", peak=0.5))
 
     assert abs(len(found.mulaw) - 8000) <= 1
-    assert (found.begins, found.ends) == (pytest.approx(2400, abs=160), pytest.approx(6400, abs=160))
+    assert abs(found.begins - 2400) <= 160
+    assert abs(found.ends - 6400) <= 160
     assert not found.is_faint
     assert found.level == "its loudest 20 ms have -9 dBFS"
 
