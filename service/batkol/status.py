@@ -301,12 +301,12 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     flags: FlagsStatus = FlagsStatus()
     recognizer: RecognizerStatus = RecognizerStatus()
     store: StoreStatus = StoreStatus()
+    rehearsals: bool = False  # whether the store keeps nothing of calls with the direction `rehearsal`
     sinks: Mapping[str, SinkStatus] = {}
     tasks: Mapping[str, TaskStatus] = {}
     telemetry: TelemetryStatus = TelemetryStatus()
     process: ProcessStatus = ProcessStatus()
     vad: VadStatus = VadStatus()
-    rehearsals: bool = False  # whether nothing is kept of calls with the direction `rehearsal`
     event_loop: EventLoopStatus = EventLoopStatus()
     logs: LogsStatus = LogsStatus()
     subscribers: int = 0

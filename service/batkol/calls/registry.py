@@ -295,5 +295,8 @@ class CallRegistry:
     def _measure(self, late: float, now: float) -> None:
         self._metrics.loop_lag.record(late)
         if stalls := self._lag.record(late, now):
-            text = "[LOOP] event loop stalled; every call was late"
-            log.warning(text, lag_ms=round(late * 1000), stalls=stalls, active_calls=self.active)
+            figures = {"lag_ms": round(late * 1000), "stalls": stalls, "active_calls": self.active}
+            if len(self):
+                log.warning("[LOOP] event loop stalled; every call was late", **figures)
+            else:  # as at a start, when modules are loaded
+                log.info("[LOOP] event loop stalled while there was no call", **figures)

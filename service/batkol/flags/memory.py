@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final, Generic
+from typing import Generic
 
 import structlog
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 
 from batkol.flags.flag import DecisionSource, FlagAnswer, TypedFlag, Value
-
-_NOT_READY: Final = "[CFG] flag provider not ready; the last known value decides, or {setting} if there is none"
-_UNDEFINED: Final = "[CFG] flag is not in the definitions; {setting} decides"
 
 log = structlog.get_logger()
 
@@ -59,7 +56,8 @@ class FlagMemory(Generic[Value]):
         """Good definitions do not contain the flag."""
         code = str(ErrorCode.FLAG_NOT_FOUND)
         if not self.flag.is_optional:
-            self.warn(code, f"{self.flag.key} is not among the flags.", _UNDEFINED)
+            undefined = f"[CFG] flag is not in the definitions; {self.flag.setting} decides"
+            self.warn(code, f"{self.flag.key} is not among the flags.", undefined)
             self._remember(call_sid, self.flag.fallback)
         elif self.last_known is not None:  # it was one, and is to be forgotten
             self._remember(call_sid, self.flag.fallback)
@@ -73,8 +71,8 @@ class FlagMemory(Generic[Value]):
             return FlagAnswer(self.flag.fallback, None, code, DecisionSource.FALLBACK)
         return FlagAnswer(value, None, code, DecisionSource.LAST_KNOWN)
 
-    def warn(self, code: str, why: str, what: str = _NOT_READY) -> None:
-        """Warn of trouble, once while it lasts. `what` is the line, with `{setting}` in it."""
+    def warn(self, code: str, why: str, line: str = "") -> None:
+        """Warn of trouble, once while it lasts, with this line or that of a provider that gives no answer."""
         self.last_error = why
         if code == self._trouble:
             return
@@ -83,8 +81,10 @@ class FlagMemory(Generic[Value]):
         if now - self._warned.get(code, float("-inf")) < self._repeat_s:
             return
         self._warned[code] = now
+        setting = self.flag.setting
+        line = line or f"[CFG] flag provider not ready; the last known value decides, or {setting} if there is none"
         log.warning(
-            what.format(setting=self.flag.setting),
+            line,
             flag=self.flag.key,
             provider=self._provider,
             fallback=self.flag.fallback,

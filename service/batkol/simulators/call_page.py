@@ -118,8 +118,10 @@ def _code(end: StreamEnd) -> str:
 
 
 def _heard(report: CallReport) -> str:
-    """Say what the caller's ear heard of the service's sound."""
+    """Say how much sound of the service's the caller's ear heard; nothing where the service made none."""
     ear = report.ear
+    if not ear.seconds:
+        return ""
     gaps = "".join(f", a gap of {gap.seconds * 1000:.0f} ms" for gap in ear.gaps[:_GAPS_SHOWN])
     more = len(ear.gaps) - _GAPS_SHOWN
-    return f"{ear.seconds:.1f} s heard{gaps}" + (f" and {more} more" if more > 0 else "")
+    return f"the caller heard {ear.seconds:.1f} s of the agent{gaps}" + (f" and {more} more" if more > 0 else "")

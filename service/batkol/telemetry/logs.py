@@ -28,6 +28,7 @@ _INTERVAL_S: Final = 0.1
 _QUIET: Final = (
     *("uvicorn", "uvicorn.error", "uvicorn.access", "watchfiles"),
     *("httpx", "httpx2", "faster_whisper"),  # a line a request; httpx's have the URL
+    "alembic",  # seven lines a start about its own parts
     *("httpcore", "httpcore2"),  # at DEBUG, several a request
 )
 

@@ -492,6 +492,24 @@ async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(
     assert call.ended_by == ""
 
 
+@pytest.mark.parametrize("calling", [False, True])
+async def test_a_stall_that_no_call_was_late_for_is_no_warning(
+    house: House, beating: Callable[[], Call], calling: bool
+) -> None:
+    if calling:
+        beating()
+    await asyncio.sleep(HEARTBEAT_S / 2)
+    with capture_logs() as logs:
+        virtual_loop().stall(1.0)
+        await asyncio.sleep(HEARTBEAT_S)
+
+    (line,) = [(line["log_level"], line["event"]) for line in logs]
+    late, idle = "every call was late", "while there was no call"
+    assert line == (
+        ("warning", f"[LOOP] event loop stalled; {late}") if calling else ("info", f"[LOOP] event loop stalled {idle}")
+    )
+
+
 async def test_every_call_has_a_heartbeat_and_the_loops_lag_is_measured(
     house: House, beating: Callable[[], Call]
 ) -> None:

@@ -74,6 +74,15 @@ def test_a_call_that_the_service_did_not_take_has_a_sentence_with_a_remedy(
     assert said in printed(report(ends=[], streams=0, **fields), auth_token=token)
 
 
+def test_a_service_that_made_no_sound_is_not_said_to_have_heard_none() -> None:
+    """`0.0 s heard` reads as if the service had heard nothing."""
+    silent, spoken = report(), report()
+    spoken.ear.append(b"\x80" * 4000, 1.0)
+
+    assert "heard" not in printed(silent)
+    assert "the caller heard 0.5 s of the agent" in printed(spoken)
+
+
 def test_what_the_agent_says_is_shown_as_it_is_heard() -> None:
     of: dict[str, Any] = {"call_sid": SID, "seq": 1, "at": 0.0, "reply_id": "MZ-r1", "turn": 1}
     rest: dict[str, Any] = dict.fromkeys(
