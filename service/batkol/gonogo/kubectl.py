@@ -21,6 +21,7 @@ PORT: Final = 8081
 """The internal port of the operator's pods."""
 PATIENCE_S: Final = 20.0
 _FORWARDING: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ->")
+_GOING_S: Final = 0.5
 _LINES: Final = 5  # of what kubectl says, kept for a message
 _BY_HAND: Final = "Or forward the port yourself, and give --internal http://127.0.0.1:PORT and --api-token."
 
@@ -55,7 +56,7 @@ async def reached_by_kubectl(
         try:
             yield Internal(f"http://127.0.0.1:{port}", token)
         except BatkolError as error:
-            if process.returncode is None:
+            if not await _has_ended(process):
                 raise
             await reading
             raise _refused(f"`kubectl port-forward` to {about} ended during the rehearsal", said) from error
@@ -118,6 +119,14 @@ async def _read(stream: asyncio.StreamReader | None, lines: deque[bytes]) -> Non
     """Read to the end, so that kubectl never waits for its reader."""
     while stream is not None and (line := await stream.readline()):
         lines.append(line)
+
+
+async def _has_ended(process: asyncio.subprocess.Process) -> bool:
+    """Whether kubectl is gone, or goes now: what it forwarded breaks a moment before."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GOING_S):
+            await process.wait()
+    return process.returncode is not None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
