@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ PORT: Final = 8081
 """The internal port of the operator's pods."""
 PATIENCE_S: Final = 20.0
 _FORWARDING: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ->")
+_KLOG: Final = re.compile(rb"[EFIW][0-9]{4} [0-9:.]+ +[0-9]+ ")
 _GOING_S: Final = 0.5
 _LINES: Final = 5  # of what kubectl says, kept for a message
 _BY_HAND: Final = "Or forward the port yourself, and give --internal http://127.0.0.1:PORT and --api-token."
@@ -136,8 +137,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def _refused(what: str, said: deque[bytes] | list[bytes] | tuple[bytes, ...]) -> KubectlError:
-    words = " ".join(line.decode("utf-8", "replace").strip() for line in said).strip()
+def _refused(what: str, said: Iterable[bytes]) -> KubectlError:
+    """Make the error with what kubectl says to people; its libraries' own log lines come before that."""
+    words = " ".join(line.decode("utf-8", "replace").strip() for line in said if not _KLOG.match(line)).strip()
     reason = f": {words[:400]}" if words else ""
     return KubectlError(
         f"{what}{reason.rstrip('.')}. Check the name, the namespace, KUBECONFIG, and that a pod is ready. {_BY_HAND}"

@@ -17,6 +17,7 @@ from support.time.waiting import until
 
 AGENT = ObjectName("voice", "reception")
 TOKEN = base64.b64encode(b"s3cret-of-the-operator").decode()
+KLOG = "E1129 15:15:25.580195   17368 memcache.go:265] Unhandled Error: the list of API groups"
 NO_PODS = 'Error from server (NotFound): deployments.apps "reception" not found'
 FORWARD = "-n voice port-forward deployment/reception :8081 --address 127.0.0.1"
 SECRET = "-n voice get secret reception-api -o jsonpath={.data.token}"
@@ -76,7 +77,7 @@ async def test_a_forwarding_that_ends_in_the_block_is_the_reason_of_what_fails_t
     ("forward", "token", "said"),
     [
         (
-            f"echo '{NO_PODS}' >&2; exit 1",
+            f"echo '{KLOG}' >&2; echo '{NO_PODS}' >&2; exit 1",
             TOKEN,
             "reaches no pod of deployment/reception in namespace voice: Error from",
         ),
