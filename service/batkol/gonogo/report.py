@@ -15,6 +15,7 @@ from rich.text import Text
 from batkol.errors import BatkolError
 from batkol.gonogo.checks import Check
 from batkol.gonogo.heard import HeardText
+from batkol.terminal_text import isolated
 
 
 def table(checks: Sequence[Check]) -> Table:
@@ -75,7 +76,7 @@ class TextPage:
         """Print the report; its last line is the verdict."""
         for each in heard if self._heard else ():
             detail = f"  ({each.detail})" if each.detail else ""
-            self._console.print(Text(f"{each.part}, {each.who}: {each.shown}{detail}"), soft_wrap=True)
+            self._console.print(Text(f"{each.part}, {each.who}: {isolated(each.shown)}{detail}"), soft_wrap=True)
         show(self._console, checks)
 
 
