@@ -2,7 +2,7 @@
 
 The bus appends each partial to a bounded queue of this subscriber's and never waits; the oldest ones give way (see
 `events.bus`). What is published goes into the client's buffer, which has a limit, too. While no server is there, or one
-that does not read, partials are dropped and counted: an old one is of no use.
+that does not read, partials are dropped and counted: an old one is of no use. Those of a rehearsal go nowhere.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import structlog
 from nats import errors
 
 from batkol.events.bus import CAPACITY, Bus, Subscription
-from batkol.events.events import PartialText
+from batkol.events.events import CallEnded, CallStarted, PartialText
 from batkol.events.filter import EventFilter
+from batkol.events.identity import REHEARSAL
 from batkol.events.redaction import view
 from batkol.events.ring import KeptEvent
 from batkol.rights import Right
@@ -31,7 +32,7 @@ from batkol.sinks.nats.subjects import Subjects
 KIND: Final = "partial"
 _AT_ONCE: Final = 32
 """Partials that are published in one step of the event loop."""
-_ONLY: Final = EventFilter(types=frozenset({PartialText}))
+_ONLY: Final = EventFilter(types=frozenset({PartialText, CallStarted, CallEnded}))
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class NatsPartials:
         self._subscription: Subscription | None = None
         self._lost = 0  # while no server took them
         self._slow = 0  # of subscriptions before this one
+        self._rehearsed: set[str] = set()  # streams of rehearsals, while they are open
         self.fault = ""
         """Reason why no server takes partials; empty while one does."""
         self.published = 0
@@ -87,9 +89,9 @@ class NatsPartials:
         try:
             client = await self._connection.client()
         except NatsUnavailableError as error:
-            self._lose(len(subscription.take()), str(error))
+            self._lose(len(self._wanted(subscription.take())), str(error))
             return
-        waiting = subscription.take()
+        waiting = self._wanted(subscription.take())
         taken = await self._publish(client, waiting)
         self.published += taken
         if taken < len(waiting):
@@ -97,6 +99,20 @@ class NatsPartials:
         elif self.fault:
             self.fault = ""
             log.info("[SINK] NATS takes partials again", dropped=self.dropped)
+
+    def _wanted(self, events: Sequence[KeptEvent]) -> list[KeptEvent]:
+        """Return the partials among them, without those of rehearsals."""
+        wanted = []
+        for kept in events:
+            match kept.event:
+                case CallStarted(direction=direction, stream_sid=stream):
+                    if direction == REHEARSAL:
+                        self._rehearsed.add(stream)
+                case CallEnded(stream_sid=stream):
+                    self._rehearsed.discard(stream)
+                case event if event.stream_sid not in self._rehearsed:
+                    wanted.append(kept)
+        return wanted
 
     async def _publish(self, client: NatsClient, waiting: Sequence[KeptEvent]) -> int:
         """Return how many the connection took. Waits for no server; others have their turn in between."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from batkol.backoff import Backoff
 from batkol.events.bus import Bus
-from batkol.events.events import FinalText, PartialText
+from batkol.events.events import CallEnded, CallStarted, FinalText, PartialText
+from batkol.events.identity import REHEARSAL
 from batkol.rights import ALL_RIGHTS, Right
 from batkol.sinks.delivery import Delivered
 from batkol.sinks.nats.connection import NatsLimits
@@ -22,6 +23,12 @@ from support.sinks.envelopes import final
 from support.time.waiting import until
 
 SHORT = NatsLimits(connect_s=0.3, ack_s=0.2, unsent=100_000, backoff=Backoff(0.0, 0.0))
+
+
+OVER: dict[str, Any] = {
+    "reason": "stop", "duration_s": 1.0, "utterances": 0, "words": 0, "finals": {}, "fallbacks": 0, "sessions": 1,
+    "gap_ms": 0, "close_code": 1000,
+}  # fmt: skip
 
 
 def partial(number: int, text: str = "שלום") -> PartialText:
@@ -82,6 +89,21 @@ async def test_without_the_right_to_texts_their_words_are_empty() -> None:
         bus.publish(partial(1, "סוד"))
         await until(lambda: server.published)
         assert json.loads(server.published[0].data)["data"]["text"] == ""
+
+
+async def test_those_of_a_rehearsal_go_nowhere() -> None:
+    about: dict[str, Any] = {"call_sid": "CA1", "stream_sid": "MZ1", "at": 1_764_000_000.5}
+    began = {"agent": "reception", "streaming": True, **about}
+    async with publishing() as (bus, server, partials, _):
+        bus.publish(CallStarted(seq=1, direction=REHEARSAL, **began), "reception")
+        bus.publish(partial(2), "reception")
+        bus.publish(CallEnded(seq=3, **about, **OVER), "reception")
+        bus.publish(CallStarted(seq=4, direction="inbound", **began), "reception")
+        bus.publish(partial(5), "reception")
+        await until(lambda: partials.published)
+
+        assert numbers(server) == [5]
+        assert partials.dropped == 0
 
 
 async def test_while_no_server_is_there_partials_are_dropped_and_counted_and_the_newer_ones_go_out_again() -> None:
