@@ -47,14 +47,26 @@ class BoundedSession(requests.Session):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Sends a request and reads the whole answer within the limits."""
+    """Sends a request and reads the whole answer within the limits. A copy has the same limits and its own requests.
+
+    google-auth copies the client that it was given, for requests of a thread of its own.
+    """
+
+    __attrs__ = [*HTTPAdapter.__attrs__, "_longest_s"]  # noqa: RUF012  as the base class has it
 
     def __init__(self, longest_s: float = math.inf) -> None:
         self._longest_s = longest_s
+        self._begin_without_requests()
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        self._begin_without_requests()
+        super().__setstate__(state)
+
+    def _begin_without_requests(self) -> None:
         self._lock = threading.Lock()
         self._underway: set[Exchange] = set()
         self._closed = False
-        super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """See `HTTPAdapter`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import socket
 import ssl
 import threading
@@ -273,6 +274,22 @@ async def test_a_chunk_of_a_negative_size_is_a_refused_answer(session: BoundedSe
     async with answering(lambda writer: _write(writer, chunked)) as (url, _):
         with pytest.raises(AnswerRefusedError):
             await post(session, url)
+
+
+async def test_a_copy_of_a_session_works_within_the_same_limits(session: BoundedSession) -> None:
+    """google-auth copies the client for the requests of its own threads."""
+    async with (
+        answering(http("200 OK", b"yes")) as (url, _),
+        answering(http("200 OK", b"x" * (LARGEST + 1))) as (big, _),
+    ):
+        copied = copy.deepcopy(session)
+        answer = await post(copied, url)
+        with pytest.raises(AnswerRefusedError):
+            await post(copied, big)
+        copied.close()
+        after = await post(session, url)
+
+    assert (answer.content, after.content) == (b"yes", b"yes")
 
 
 async def _write(writer: asyncio.StreamWriter, answer: bytes) -> None:
