@@ -23,13 +23,14 @@ from batkol import __version__
 from batkol.chat.command import chat
 from batkol.commands.call import call
 from batkol.commands.doubles import llm_double, speech_double, twilio_double, voice_double
+from batkol.commands.env_file import FILE, EnvFileNews, EnvFileOption
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
 from batkol.commands.shared import NoColor, console, exit_with, refuse
 from batkol.commands.sinks import sinks
 from batkol.commands.store import erase, migrate
 from batkol.environment import strip_variables
-from batkol.errors import BatkolError
+from batkol.errors import BatkolError, ConfigurationError
 from batkol_otel.environment import mend
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def batkol(
 
 
 @app.command()
-def serve(context: typer.Context) -> None:
+def serve(context: typer.Context, env_file: EnvFileOption = None) -> None:  # noqa: ARG001  its callback has read it
     """Run the service. Everything is set by environment variables; see docs/configuration.md."""
     # The kernel keeps from a container's first process what it has no handler for: SIGTERM while it loads what follows.
     signal.signal(signal.SIGTERM, _end)
@@ -83,10 +84,12 @@ def serve(context: typer.Context) -> None:
     from batkol.telemetry.stderr import Stderr
 
     stderr = Stderr()
-    settings = _settings()
+    news: EnvFileNews | None = context.meta.get(FILE)
+    settings = _settings(news)
     if settings.log_partials is LogPartials.AUTO and sys.stderr.isatty():
         settings = settings.model_copy(update={"log_partials": LogPartials.TRUE})
     logs = Logs(level=settings.log_level, json=_json(settings), stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
+    _log_file(news)
     try:
         uvloop.run(_serve(settings, logs.writer, context.obj))
     except BatkolError as error:
@@ -182,13 +185,24 @@ app.command("voice-double")(voice_double)
 app.command("twilio-double")(twilio_double)
 
 
-def _settings() -> Settings:
+def _settings(news: EnvFileNews | None) -> Settings:
     from batkol.settings import read
 
     try:
         return read()
     except BatkolError as error:
-        refuse(error)
+        refuse(ConfigurationError("\n  ".join((str(error), *(news.warnings if news is not None else ())))))
+
+
+def _log_file(news: EnvFileNews | None) -> None:
+    import structlog
+
+    if news is None:
+        return
+    log = structlog.get_logger()
+    log.info("[CFG] variables read from a file", file=str(news.path), names=news.names, overridden=news.overridden)
+    for warning in news.warnings:
+        log.warning(f"[CFG] {warning}")
 
 
 def _json(settings: Settings) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from batkol.commands.env_file import EnvFileOption
 from batkol.commands.shared import NoColor, console, exit_with
 
 PromptFile = Annotated[
@@ -58,6 +59,7 @@ def chat(
     json: Json = None,
     caller: CallerNumber = "",
     no_color: NoColor = False,
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """Type with the agent, or try scripted dialogues: the answerer and the prompt of `batkol serve`, without sound.
 

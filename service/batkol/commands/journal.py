@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from batkol.commands.env_file import EnvFileOption
 from batkol.commands.shared import exit_with
 from batkol.commands.store import DatabaseUrl
 
@@ -29,7 +30,12 @@ journal = typer.Typer(
 
 
 @journal.command()
-def status(*, journal_dir: JournalDir = None, memory_dir: MemoryDir = Path("/dev/shm")) -> None:  # noqa: S108
+def status(
+    *,
+    journal_dir: JournalDir = None,
+    memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
+) -> None:
     """Print the contents of a journal, and change nothing."""
     from batkol.store.journal_commands import carry_out_status
     from batkol.store.settings import journal_home
@@ -44,6 +50,7 @@ def drain(
     memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
     within: Annotated[float, typer.Option("--within", help="Longest duration of the delivery, in seconds.")] = 60.0,
     database_url: DatabaseUrl = "",
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """Deliver what a journal holds to the database: exit code 0 if nothing is left, and nothing was lost."""
     from batkol.store.journal_commands import carry_out_drain

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from batkol.commands.env_file import EnvFileOption
 from batkol.commands.shared import exit_with
 
 DatabaseUrl = Annotated[
@@ -31,6 +32,7 @@ def migrate(
         bool, typer.Option("--if-reachable", help="Succeed without a change if the database cannot be reached.")
     ] = False,
     database_url: DatabaseUrl = "",
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """Apply the database migrations. Several pods may migrate at once."""
     from batkol.store.commands import carry_out_migration
@@ -50,6 +52,7 @@ def erase(
     ],
     *,
     database_url: DatabaseUrl = "",
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """Delete the transcripts and the phone number of a number's callers."""
     from batkol.store.commands import carry_out_erasure

@@ -21,7 +21,7 @@ from lightkube.resources.core_v1 import ConfigMap, Pod, Secret
 
 from support.kube.control_plane import ControlPlane
 
-_SERVE: Final = "from batkol.main import app; app(['serve'])"
+_SERVE: Final = "from batkol.main import app; app(['serve', '--env-file', '/dev/null'])"
 _START_S: Final = 60.0
 
 

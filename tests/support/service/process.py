@@ -21,7 +21,7 @@ from support.process import forked
 from support.process.forked import ForkedProcess
 from support.service.stack import PUBLIC, TOKEN, plain, write_flag
 
-SERVE: Final = "from batkol.main import app; app(['serve'])"
+SERVE: Final = "from batkol.main import app; app(['serve', '--env-file', '/dev/null'])"
 _STALLING: Final = (
     "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: time.sleep({stall_s})); " + SERVE
 )  # a signal's handler runs on the loop's own thread, wherever it is
