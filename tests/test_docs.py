@@ -99,9 +99,18 @@ def is_logged(line: str) -> bool:
         pattern = re.compile(".*".join(re.escape(part) for part in re.split(" ?…", each)))
         if any(pattern.fullmatch(text) for text in log_texts()):
             return True
+        if any(filled.fullmatch(each) for filled in _filled()):
+            return True
         if any(pattern.fullmatch(stem + text) for stem in _stems(each) for text in texts()):
             return True
     return False
+
+
+@cache
+def _filled() -> tuple[re.Pattern[str], ...]:
+    """The lines that the code completes in their middle, with whatever it fills in."""
+    open_texts = (text for text in log_texts() if "…" in text and len(text.replace("…", "")) > 30)
+    return tuple(re.compile(".+".join(map(re.escape, text.split("…")))) for text in open_texts)
 
 
 def _stems(line: str) -> list[str]:

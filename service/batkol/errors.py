@@ -34,9 +34,13 @@ class PeerError(CallError):
 
 
 class UpstreamError(CallError):
-    """A recognizer failed. `reason` is a short stable word for metrics; `retryable` is true if a retry may succeed."""
+    """A recognizer failed. `reason` is a short stable word for metrics; `retryable` is true if a retry may succeed.
 
-    def __init__(self, message: str, *, reason: str, retryable: bool) -> None:
+    `remedy` is a sentence that says what to do, empty where the recognizer's own words say it.
+    """
+
+    def __init__(self, message: str, *, reason: str, retryable: bool, remedy: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.retryable = retryable
+        self.remedy = remedy

@@ -118,6 +118,8 @@ class BreakerStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""  # `speech.breaker.BreakerState`; a breaker that is `closed` lets every call through
     used_by: str = ""  # the same in words, of `USED_BY`
     reason: str = ""  # why it is not closed
+    said: str = ""  # the same in the step's own words, such as Google's
+    remedy: str = ""  # what to do about it; empty where waiting is all there is to do
     since: str | None = None  # when it last changed
     retry_in_s: float | None = None
 
@@ -125,6 +127,16 @@ class BreakerStatus(msgspec.Struct, frozen=True, kw_only=True):
         """Say what the state means, where a service does not."""
         if not self.used_by:
             msgspec.structs.force_setattr(self, "used_by", USED_BY.get(self.state, ""))
+
+
+class CheckStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The last question to Google that no call asked. Of `transcription.health`."""
+
+    state: str = ""  # `transcription.health.CheckState`
+    at: str | None = None  # when it was answered or given up; None: not yet
+    reason: str = ""  # why it was not accepted
+    said: str = ""  # the same in Google's own words
+    remedy: str = ""  # what to do about it
 
 
 class RecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +149,7 @@ class RecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0  # under way
     limit: int = 0  # streams at once; 0: no limit
     connections: int = 0
+    check: CheckStatus = CheckStatus()
     health: Mapping[str, BreakerStatus] = {}
 
 

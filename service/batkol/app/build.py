@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +39,8 @@ from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
 from batkol.plugins.plugins import Plugins
 from batkol.recognizers.google.channels import GOOGLE_HOST, Channels
+from batkol.recognizers.google.check import GoogleCheck
+from batkol.recognizers.google.errors import SpeechError
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
@@ -129,7 +131,7 @@ async def _service(
     await live.ready()
     flags = await _flags(settings, live, metrics, stack)
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack, patience)
-    health = _health(settings, recognizers)
+    health = _health(settings, recognizers, patience)
     await tasks.own(stack, health.run, "health")
     vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
     stack.push_async_callback(vad.aclose)
@@ -206,8 +208,9 @@ async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
     channels = Channels(
         endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure, limit=settings.stt_max_streams
     )
-    await channels.start()
     stack.push_async_callback(channels.close)
+    with suppress(SpeechError):  # without credentials Whisper can still hear: the check says what is missing
+        await channels.start()
     return channels
 
 
@@ -233,10 +236,11 @@ def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
     return Tracing.start(traced, exporters)
 
 
-def _health(settings: Settings, recognizers: Recognizers) -> Health:
+def _health(settings: Settings, recognizers: Recognizers, patience: Patience) -> Health:
     speech = recognizers.speech
-    check = SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT)
-    return Health(recognizers, check, check_at_start=settings.stt_check_at_start)
+    check = GoogleCheck(speech.channels, SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT))
+    at_start = settings.stt_check_at_start or not speech.channels.has_credentials
+    return Health(recognizers, check, check_at_start=at_start, ask_every=patience.ask)
 
 
 def _recognizers(

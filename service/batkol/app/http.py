@@ -14,6 +14,7 @@ from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.fleet.peers import FleetRequest
+from batkol.google_api.hosts import is_google
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
 from batkol.web import (
     console_api,
@@ -98,7 +99,7 @@ def _console(service: Service) -> console_api.ConsoleService:
         language=settings.gcp_stt_language,
         replies=settings.agent_replies,
         trace_url=settings.trace_url,
-        builtin=bool(settings.gcp_stt_endpoint),
+        builtin=not is_google(settings.gcp_stt_endpoint),
         others=[console_api.OtherConsole(agent=name, url=url) for name, url in settings.console_agents.items()],
     )
 
@@ -174,7 +175,11 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.add_middleware(SameOrigin, hosts=service.settings.internal_hosts, has_token=has_token)
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(
-        service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
+        service.why_not_ready,
+        service.health.degraded,
+        service.why_not_alive,
+        unreachable=through.why_not,
+        words=service.health.words,
     )
     app.include_router(service_probes)
     app.include_router(exposition(service.metrics))

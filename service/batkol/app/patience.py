@@ -11,6 +11,7 @@ from batkol.fleet.feed import TIMINGS, FleetTimings
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
 from batkol.sinks.limits import LIMITS, DrainerLimits
+from batkol.transcription.health import ASK_EVERY
 from batkol.twilio_api.client import WITHIN_S
 
 
@@ -24,6 +25,8 @@ class Patience:
     """Speech without an answer that makes a stream suspect."""
     single: float = DEADLINE
     """The wait for the answer to a single request."""
+    ask: float = ASK_EVERY
+    """The wait between two questions to Google that no call asks, while Google does not accept them."""
     pause: float = PAUSE_S
     """The wait for a caller who is speaking when a drain's time is up."""
     twilio_api: float = WITHIN_S

@@ -137,6 +137,7 @@ class Service:
             requests=channels.requests,
             limit=channels.limit,
             connections=channels.connections,
+            check=self.health.check_status(),
             health=self.health.status(),
         )
 

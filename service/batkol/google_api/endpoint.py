@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
@@ -12,11 +13,13 @@ import google.auth
 import google.auth.exceptions
 import grpc
 import msgspec
+from google.auth import environment_vars
 from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
 
 from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
+from batkol.google_api.hosts import is_google
 from batkol_otel.http_session import BoundedSession
 
 CREDENTIALS_S: Final = 30.0
@@ -24,6 +27,12 @@ CREDENTIALS_S: Final = 30.0
 
 TOKEN_S: Final = 30.0
 """Seconds that a token server may take; google-auth has two minutes between two bytes, and no end."""
+
+_LATE: Final = f"Google credentials did not arrive within {CREDENTIALS_S:g} s"
+_LATE_REMEDY: Final = (
+    "check that GOOGLE_APPLICATION_CREDENTIALS names a regular file on a file system that answers, and that the "
+    "metadata server answers"
+)
 
 NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)
 """For an endpoint on this machine: a proxy that the environment names for Google does not reach it."""
@@ -48,6 +57,14 @@ OPTIONS: Final = (
 )
 
 
+class CredentialsError(ConfigurationError):
+    """A lack of credentials to ask Google with. `why` says what is wrong with those that were looked for."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(f"{why}; {remedy}")
+        self.why = why
+
+
 class GoogleService(msgspec.Struct, frozen=True):
     """One of Google's services, for addresses and errors."""
 
@@ -70,7 +87,7 @@ class GoogleEndpoint:
 
     def __init__(self, service: GoogleService, *, address: str, insecure: bool) -> None:
         self._service = service
-        if insecure and (not address or "googleapis.com" in address.lower()):
+        if insecure and is_google(address):
             raise ConfigurationError(
                 f"{service.variables}_INSECURE sends {service.content} without encryption, and the service refuses "
                 f"that for Google's own host; set {service.variables}_ENDPOINT to the {service.double}, or unset "
@@ -80,6 +97,7 @@ class GoogleEndpoint:
         self._options = [*OPTIONS, *(NO_PROXY if _is_loopback(self.address) else ())]
         self._insecure = insecure
         self._credentials: Any = None
+        self._calls: BlockingCalls | None = None
 
     @property
     def ready(self) -> bool:
@@ -89,28 +107,28 @@ class GoogleEndpoint:
     async def start(self) -> None:
         """Find the credentials, off the event loop (it reads files, and may ask a metadata server).
 
-        Raises `ConfigurationError` if there are none, or if they do not come. Cancelling it loses nothing.
+        Raises `CredentialsError` if there are none, or if they do not come. Cancelling it loses nothing. While a look
+        for them hangs, another one is not begun.
         """
         if self.ready:
             return
+        if self._calls is not None and self._calls.busy:
+            raise CredentialsError(_LATE, _LATE_REMEDY)
         service = self._service
-        calls = BlockingCalls("google.credentials")
+        calls = self._calls = BlockingCalls("google.credentials")
         try:
             async with asyncio.timeout(CREDENTIALS_S):
                 self._credentials, _ = await calls.submit(
                     partial(google.auth.default, scopes=list(_SCOPES), request=token_request())
                 )
         except TimeoutError as error:
-            raise ConfigurationError(
-                f"Google credentials did not arrive within {CREDENTIALS_S:g} s; check that "
-                "GOOGLE_APPLICATION_CREDENTIALS names a regular file on a file system that answers, and that the "
-                "metadata server answers"
-            ) from error
-        except google.auth.exceptions.DefaultCredentialsError as error:
-            raise ConfigurationError(
-                "Google credentials were not found; set GOOGLE_APPLICATION_CREDENTIALS, run with a workload "
+            raise CredentialsError(_LATE, _LATE_REMEDY) from error
+        except (google.auth.exceptions.GoogleAuthError, OSError, ValueError, AttributeError) as error:
+            raise CredentialsError(
+                _why(error),
+                "set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service account, run with a workload "
                 f"identity, or point {service.variables}_ENDPOINT at the {service.double} with "
-                f"{service.variables}_INSECURE=true"
+                f"{service.variables}_INSECURE=true",
             ) from error
         finally:
             await calls.close()
@@ -127,6 +145,24 @@ class GoogleEndpoint:
         untyped: Any = AuthMetadataPlugin
         plugin = untyped(self._credentials, token_request(), default_host=self._service.host)
         return grpc.compute_engine_channel_credentials(grpc.metadata_call_credentials(plugin))
+
+
+def _why(error: Exception) -> str:
+    """Say what is wrong with the credentials, without a word out of their file."""
+    path = os.environ.get(environment_vars.CREDENTIALS, "")
+    if not path:
+        return "Google credentials were not found, and GOOGLE_APPLICATION_CREDENTIALS is not set"
+    file = f"the file of GOOGLE_APPLICATION_CREDENTIALS, {path},"
+    match error:
+        case OSError():
+            return f"Google credentials cannot be read: {file} cannot be opened ({error.strerror or 'I/O error'})"
+        case google.auth.exceptions.DefaultCredentialsError() if "was not found" in str(error):
+            return f"Google credentials were not found: {file} does not exist"
+        case google.auth.exceptions.DefaultCredentialsError() if "not a valid json" in str(error):
+            return f"Google credentials cannot be read: {file} is not JSON"
+        case google.auth.exceptions.DefaultCredentialsError() | ValueError() | AttributeError():
+            return f"Google credentials cannot be read: {file} is no key of a service account, or is damaged"
+    return f"Google credentials cannot be used: {type(error).__name__} of Google's library"
 
 
 def _is_loopback(endpoint: str) -> bool:

@@ -12,15 +12,19 @@ from typing import Any
 
 import grpc
 
+from batkol.google_api.error_info import ErrorInfo, of_trailers
+
 
 class StreamStatus:
     """The status of one stream; made before the stream is used."""
 
-    __slots__ = ("status",)
+    __slots__ = ("info", "status")
 
     def __init__(self, stream: Any) -> None:
         self.status: tuple[grpc.StatusCode, str] | None = None
         """The status that came, and its text; None before."""
+        self.info: ErrorInfo | None = None
+        """Google's own word for a refusal, where the status had one."""
         stream.add_done_callback(self._note)
 
     def failure(self, raised: BaseException) -> tuple[grpc.StatusCode, str] | None:
@@ -35,6 +39,7 @@ class StreamStatus:
 
     def _note(self, stream: Any) -> None:
         self.status = _at_once(stream.code()), _at_once(stream.details()) or ""
+        self.info = of_trailers(_at_once(stream.trailing_metadata()))
 
 
 def _at_once(answer: Coroutine[Any, Any, Any]) -> Any:

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from batkol.environment import EnvironmentSettings
+from batkol.google_api.hosts import is_google
 from batkol.recognizers.google import phrases
 from batkol.urls import check_endpoint, check_http
 
@@ -61,7 +62,9 @@ class RecognitionFields(EnvironmentSettings):
     stt_phrases: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Phrases that callers are likely to say, a JSON array of texts: hints to Google."
     )
-    gcp_stt_endpoint: str = Field("", description="`host:port` of the speech double, instead of Google.")
+    gcp_stt_endpoint: str = Field(
+        "", description="`host:port` of a region of Google's, or of the speech double, instead of Google's global host."
+    )
     gcp_stt_insecure: bool = Field(False, description="Plaintext gRPC, for the speech double.")
     whisper_url: str = Field("", description="Base URL of a server with /v1/audio/transcriptions: the last fallback.")
     whisper_api_key: str = Field("", description="Bearer token for WHISPER_URL.", repr=False)
@@ -104,7 +107,7 @@ class RecognitionFields(EnvironmentSettings):
                 f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} leaves no time to wait for silence after "
                 f"STT_ROTATE_AFTER_S={self.stt_rotate_after_s:g}; set it about 45 s later"
             )
-        if self.stt_rotate_by_s >= GOOGLE_LIMIT_S and not self.gcp_stt_endpoint:
+        if self.stt_rotate_by_s >= GOOGLE_LIMIT_S and is_google(self.gcp_stt_endpoint):
             raise ValueError(
                 f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} is too late: Google ends a stream at {GOOGLE_LIMIT_S:g} s; "
                 "set it to 285"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 _NEVER: Final = float("-inf")
 
@@ -21,6 +21,17 @@ class BreakerState(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
+
+
+class StepFailure(NamedTuple):
+    """The reason of a failure."""
+
+    reason: str
+    """A short stable word, for metrics."""
+    said: str = ""
+    """The step's own words."""
+    remedy: str = ""
+    """A sentence that says what to do; empty where waiting is all there is to do."""
 
 
 OnChange = Callable[["Breaker"], None]
@@ -41,7 +52,9 @@ class Breaker:
         "_patience",
         "_probe_at",
         "_reason",
+        "_remedy",
         "_rest",
+        "_said",
         "_shortest",
         "_since",
         "_state",
@@ -65,7 +78,7 @@ class Breaker:
         self._patience = patience
         self._failed: deque[float] = deque(maxlen=failures)
         self._state = BreakerState.CLOSED
-        self._reason = ""
+        self._reason = self._said = self._remedy = ""
         self._grave = False
         self._since: float | None = None
         self._probe_at = _NEVER
@@ -81,6 +94,16 @@ class Breaker:
     def reason(self) -> str:
         """The reason of the failure that opened it; "" while closed."""
         return self._reason
+
+    @property
+    def said(self) -> str:
+        """The step's own words with that failure; "" while closed."""
+        return self._said
+
+    @property
+    def remedy(self) -> str:
+        """The sentence that says what to do about it; "" while closed, or where waiting is all there is to do."""
+        return self._remedy
 
     @property
     def grave(self) -> bool:
@@ -115,26 +138,31 @@ class Breaker:
         self._failed.clear()
         self._rest = self._shortest
         self._reason, self._grave = "", False
+        self._said = self._remedy = ""
         if self._state is not BreakerState.CLOSED:
             self._become(BreakerState.CLOSED, now)
 
-    def fail(self, now: float, reason: str, *, grave: bool = False) -> None:
-        """The step failed: `reason` in a short stable word, `grave` where asking again cannot help."""
+    def fail(self, now: float, failure: StepFailure | str, *, grave: bool = False) -> None:
+        """The step failed: why, or the bare reason; `grave` where asking again cannot help."""
+        failure = StepFailure(failure) if isinstance(failure, str) else failure
         match self._state:
             case BreakerState.HALF_OPEN:
                 self._rest = min(2 * self._rest, self._longest)
-                self._open(now, reason, grave=grave)
+                self._open(now, failure, grave=grave)
             case BreakerState.OPEN:  # asked before it opened; only news may change anything, or rest would never end
                 if grave and not self._grave:
-                    self._open(now, reason, grave=True)
+                    self._open(now, failure, grave=True)
+                elif grave:
+                    self._reason, self._said, self._remedy = failure
             case BreakerState.CLOSED:
                 self._failed.append(now)
                 if grave or (len(self._failed) == self._failures and now - self._failed[0] <= self._within):
-                    self._open(now, reason, grave=grave)
+                    self._open(now, failure, grave=grave)
 
-    def _open(self, now: float, reason: str, *, grave: bool) -> None:
+    def _open(self, now: float, failure: StepFailure, *, grave: bool) -> None:
         self._failed.clear()
-        self._reason, self._grave = reason, grave
+        self._reason, self._said, self._remedy = failure
+        self._grave = grave
         self._become(BreakerState.OPEN, now)
 
     def _become(self, state: BreakerState, now: float) -> None:

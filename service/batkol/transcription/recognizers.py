@@ -18,13 +18,22 @@ from batkol.errors import UpstreamError
 from batkol.recognizers.google.events import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.session import OnTranscript, StreamingSTTSession
-from batkol.speech.breaker import Breaker
+from batkol.speech.breaker import Breaker, StepFailure
 from batkol.speech.punctuation import Punctuate
 from batkol.speech.utterance import Source, Utterance
 from batkol.transcription.events import Observe, StepAnswered, StepAsked, StepFailed
 
+LONGEST_WORDS: Final = 600
+"""Characters of a recognizer's own words about a failure; Google's longest have some 400."""
+
 LATE: Final = Backoff(first_s=1.0, longest_s=8.0)
 """The waits of an utterance for which no recognizer could be reached."""
+
+
+def failure(error: UpstreamError) -> StepFailure:
+    """Return what a breaker keeps of an error: its words on one line, and no more of them than a screen shows."""
+    said = " ".join(str(error).split())
+    return StepFailure(error.reason, said if len(said) <= LONGEST_WORDS else f"{said[:LONGEST_WORDS]}…", error.remedy)
 
 
 class Session(Protocol):
@@ -112,7 +121,7 @@ class Recognizers:
                 text = await recognizer.recognize(audio)
             except UpstreamError as error:
                 log.warning(f"[STT] {source} failed", err=str(error), reason=error.reason)
-                breaker.fail(clock(), error.reason, grave=not error.retryable)
+                breaker.fail(clock(), failure(error), grave=not error.retryable)
                 observe(StepFailed(utterance, source, error.reason))
             else:
                 breaker.succeed(clock())

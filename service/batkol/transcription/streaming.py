@@ -29,7 +29,7 @@ from batkol.speech.cooloff import CoolOff
 from batkol.speech.results import Transcript
 from batkol.speech.timeline import Passage
 from batkol.transcription.events import Observe, SessionClosed, SessionOpened, StepFailed
-from batkol.transcription.recognizers import Recognizers, Session
+from batkol.transcription.recognizers import Recognizers, Session, failure
 
 _EXPECTED: Final = frozenset({Next.ROTATE, Next.REOPEN})
 _FOR_GOOD: Final = frozenset({Next.MISCONFIGURED, Next.REMODEL})
@@ -206,7 +206,7 @@ class Streaming:
                 self._recognizers.streaming.succeed(self._loop.time())
             case StreamFailed(error):
                 if not error.is_local:
-                    self._recognizers.streaming.fail(self._loop.time(), error.reason, grave=error.next in _FOR_GOOD)
+                    self._recognizers.streaming.fail(self._loop.time(), failure(error), grave=error.next in _FOR_GOOD)
             case AudioLost(start, end):
                 self._observe(StepFailed(None, "streaming", "lost"))
                 self._policy.lost(start, end)

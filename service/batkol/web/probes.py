@@ -13,6 +13,7 @@ from batkol.telemetry.metrics import Metrics
 
 Reason = Callable[[], str | None]
 Asked = Callable[[], Awaitable[str | None]]
+Words = Callable[[], dict[str, str]]
 
 _NO: Final[dict[int | str, dict[str, Any]]] = {503: {"model": dict[str, str], "description": "No; `status` says why."}}
 
@@ -29,13 +30,14 @@ def probes(
     why_not_alive: Reason = lambda: None,
     *,
     unreachable: Asked = _always_reachable,
+    words: Words = dict,
     explained: bool = True,
 ) -> APIRouter:
     """Return the two probes.
 
     `why_not_ready` and `why_not_alive` give the reason, or None; `degraded` what a ready pod does without.
-    `unreachable` asks whether callers get through to this pod, and gives the reason why not, or None. Without
-    `explained`, as for strangers, the answers are yes or no.
+    `unreachable` asks whether callers get through to this pod, and gives the reason why not, or None. `words` has more
+    about what is in the way, by name. Without `explained`, as for strangers, the answers are yes or no.
     """
     router = APIRouter()
 
@@ -56,9 +58,9 @@ def probes(
         why_not = why_not_ready() or await unreachable()
         if why_not is None:
             lacking = degraded() if explained else None
-            return {"status": "ready"} if lacking is None else {"status": "ready", "degraded": lacking}
+            return {"status": "ready"} if lacking is None else {"status": "ready", "degraded": lacking, **words()}
         response.status_code = 503
-        return {"status": why_not if explained else "not ready"}
+        return {"status": why_not, **words()} if explained else {"status": "not ready"}
 
     return router
 

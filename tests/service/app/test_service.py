@@ -13,7 +13,7 @@ from batkol.store.postgres.address import Address
 from support.service.stack import Stack, stack, write_tuning
 from support.time.waiting import until
 
-HEALTH = "state: str, used_by: str, reason: str, since: None, retry_in_s: None"
+HEALTH = "state: str, used_by: str, reason: str, said: str, remedy: str, since: None, retry_in_s: None"
 TASK = "state: str, since: str, deaths: int, last_fault: None, needed_to_hear: bool"
 NOT_STARTED = TASK.replace("since: str", "since: None")
 SIGNAL = "state: str, exporters: [], failed: {}, delivering: bool"
@@ -57,7 +57,8 @@ def expected(store: str) -> str:
         "replies: {agent-replies: bool, answerer: str, voice: str}, defined: [], last_error: None, evaluations: int, "
         "by_reason: {}}, "
         "recognizer: {endpoint: str, language: str, model: str, streams: int, requests: int, limit: int, "
-        f"connections: int, health: {{streaming: {{{HEALTH}}}, single: {{{HEALTH}}}}}}}, "
+        "connections: int, check: {state: str, at: None, reason: str, said: str, remedy: str}, "
+        f"health: {{streaming: {{{HEALTH}}}, single: {{{HEALTH}}}}}}}, "
         f"store: {{{STORE[store]}}}, rehearsals: bool, "
         "sinks: {}, "
         f"tasks: {{{tasks(store)}}}, "

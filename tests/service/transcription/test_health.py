@@ -145,7 +145,48 @@ async def test_a_google_that_is_away_at_start_keeps_nobody_waiting() -> None:
         await until(lambda: up.google.asked)
         await until(lambda: up.health.why_not_ready() is None)
 
-        assert up.health.degraded() is None
+        assert up.health.degraded() == "google: unavailable"
+        assert up.of(Source.SINGLE).state is BreakerState.CLOSED
+
+
+async def test_a_google_that_was_away_at_start_is_asked_until_it_answers_and_each_news_is_one_line() -> None:
+    with capture_logs() as lines:
+        async with clinic(AWAY, at_start=True) as up:
+            await asyncio.sleep(10 * ASK_EVERY + 1)
+            assert up.google.asked == 11
+            assert up.health.check_status().state == "no_answer"
+
+            up.google.error = None
+            await asyncio.sleep(24 * 3600)
+
+            assert up.google.asked == 12
+            assert up.health.check_status().state == "accepted"
+            assert up.health.degraded() is None
+
+    assert [line["log_level"] for line in lines] == ["warning", "info"]
+    assert lines[0]["said"] == "try later"
+
+
+async def test_the_words_of_a_refusal_are_those_of_the_newest_one() -> None:
+    billing = UpstreamError("billing is off", reason="permission_denied", retryable=False, remedy="Pay.")
+    async with clinic(REFUSED, at_start=True) as up:
+        await asyncio.sleep(1)
+        assert up.health.words() == {"said": "who are you"}
+
+        up.google.error = billing
+        await asyncio.sleep(ASK_EVERY)
+
+        assert up.health.words() == {"said": "billing is off", "remedy": "Pay."}
+        assert up.health.why_not_ready() == "recognizer: permission_denied"
+        assert up.health.status()["streaming"].remedy == "Pay."
+        up.google.error = None
+        await asyncio.sleep(ASK_EVERY)
+        assert up.health.words() == {}
+
+
+async def test_a_check_that_was_never_asked_says_so() -> None:
+    async with clinic() as up:
+        assert (up.health.check_status().state, up.health.check_status().at) == ("not_asked", None)
 
 
 async def test_a_request_refused_for_what_it_asks_says_nothing_of_streams() -> None:

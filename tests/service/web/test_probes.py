@@ -58,6 +58,20 @@ async def test_a_ready_process_says_what_it_does_without() -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "degraded": "single: unauthenticated"})
 
 
+async def test_a_process_that_is_not_ready_has_more_words_for_it_and_strangers_get_none() -> None:
+    bodies = []
+    for explained in (True, False):
+        app = FastAPI()
+        app.include_router(probes(lambda: "recognizer: x", words=lambda: {"remedy": "Pay."}, explained=explained))
+        async with (
+            listening(app, "127.0.0.1", 0) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+        ):
+            bodies.append((await client.get("/readyz")).json())
+
+    assert bodies == [{"status": "recognizer: x", "remedy": "Pay."}, {"status": "not ready"}]
+
+
 async def test_metrics_are_prometheus_text() -> None:
     async with asking() as (client, metrics):
         metrics.partials.add(3)

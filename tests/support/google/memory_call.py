@@ -36,6 +36,7 @@ class Status(NamedTuple):
 
     code: grpc.StatusCode
     details: str
+    trailers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Method(NamedTuple):
@@ -118,8 +119,10 @@ class ServerContext:
     async def write(self, response: Any) -> None:
         await self._call.down.put(self._call.method.handler.response_serializer(response), ended=self._call.done)
 
-    async def abort(self, code: grpc.StatusCode, details: str = "") -> NoReturn:
-        self._call.end_from_server(Status(code, details))
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: tuple[tuple[str, bytes], ...] = ()
+    ) -> NoReturn:
+        self._call.end_from_server(Status(code, details, trailing_metadata))
         raise grpc.aio.AbortError(details)
 
 
@@ -165,6 +168,9 @@ class MemoryCall:
     async def details(self) -> str:
         return (await self._final_status()).details
 
+    async def trailing_metadata(self) -> Metadata:
+        return Metadata(*(await self._final_status()).trailers)
+
     async def wait_for_connection(self) -> None:
         await self.started.wait()
         if self.done():
@@ -207,7 +213,7 @@ class MemoryCall:
             raise asyncio.CancelledError
         status = self._status
         if status is not None and status.code is not _CODE.OK:
-            raise AioRpcError(status.code, Metadata(), Metadata(), details=status.details)
+            raise AioRpcError(status.code, Metadata(), Metadata(*status.trailers), details=status.details)
 
     async def _final_status(self) -> Status:
         await self._over.wait()

@@ -14,8 +14,9 @@ from google.cloud.speech_v1p1beta1.services.speech import SpeechAsyncClient
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
 from batkol.google_api.channel_pool import ChannelPool, Dial
-from batkol.google_api.endpoint import GoogleEndpoint, GoogleService
+from batkol.google_api.endpoint import CredentialsError, GoogleEndpoint, GoogleService
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
+from batkol.recognizers.google.remedies import CREDENTIALS
 
 GOOGLE_HOST: Final = "speech.googleapis.com"
 _SERVICE: Final = GoogleService(GOOGLE_HOST, "GCP_STT", "speech", "speech double")
@@ -31,11 +32,26 @@ class Channels:
     def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0, dial: Dial | None = None) -> None:
         self._endpoint = GoogleEndpoint(_SERVICE, address=endpoint, insecure=insecure)
         self._limit = limit
+        self._without: SpeechError | None = None
         self._pool = ChannelPool(dial or self._endpoint.dial, self._client)
 
     async def start(self) -> None:
-        """See `GoogleEndpoint.start`."""
-        await self._endpoint.start()
+        """Find the credentials, as `GoogleEndpoint.start` does, unless they are there.
+
+        Raises `SpeechError` (`credentials`) without them, and so do `lease` and `borrow` until another start finds
+        them.
+        """
+        try:
+            await self._endpoint.start()
+        except CredentialsError as error:
+            self._without = SpeechError(error.why, reason=CREDENTIALS, next_step=Next.MISCONFIGURED)
+            raise self._without from error
+        self._without = None
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether Google can be asked at all."""
+        return self._without is None
 
     @contextmanager
     def lease(self) -> Iterator[SpeechAsyncClient]:
@@ -43,6 +59,7 @@ class Channels:
 
         Raises `SpeechError` (`no_stream_free`) when the process holds as many as it may; nothing was asked of Google.
         """
+        self._check_credentials()
         if self._limit and self.streams >= self._limit:
             raise SpeechError(
                 f"this process uses all of its {self._limit} streams to Google; the call continues by single requests "
@@ -56,6 +73,7 @@ class Channels:
     @contextmanager
     def borrow(self) -> Iterator[SpeechAsyncClient]:
         """Lend a client for one request, which takes its place on a connection and none of the limit."""
+        self._check_credentials()
         with self._pool.request() as client:
             yield client
 
@@ -86,6 +104,11 @@ class Channels:
     async def close(self) -> None:
         """See `ChannelPool.close`."""
         await self._pool.close()
+
+    def _check_credentials(self) -> None:
+        without = self._without
+        if without is not None:
+            raise SpeechError(str(without), reason=without.reason, next_step=without.next)
 
     def _client(self, channel: grpc.aio.Channel) -> SpeechAsyncClient:
         return SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(host=self._endpoint.address, channel=channel))

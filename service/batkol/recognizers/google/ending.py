@@ -14,4 +14,4 @@ class StreamEnding(StreamStatus):
     def error(self, raised: BaseException) -> SpeechError:
         """Translate what the stream raised; the status it ended with knows better."""
         failure = self.failure(raised)
-        return translate(raised) if failure is None else ended(*failure)
+        return translate(raised) if failure is None else ended(*failure, self.info)

@@ -13,6 +13,8 @@ import grpc
 from google.api_core import exceptions
 
 from batkol.errors import UpstreamError
+from batkol.google_api.error_info import ErrorInfo, of_trailers
+from batkol.recognizers.google.remedies import remedy_of
 
 
 class Next(StrEnum):
@@ -50,6 +52,7 @@ TABLE: Final[tuple[ErrorRow, ...]] = (
     ErrorRow(_C.OUT_OF_RANGE, "", "out_of_range", Next.REPLAY),
     ErrorRow(_C.ABORTED, "", "aborted", Next.REPLAY),
     ErrorRow(_C.UNAVAILABLE, "invalid_grant", "unauthenticated", Next.MISCONFIGURED),  # a key that was revoked
+    ErrorRow(_C.UNAVAILABLE, "invalid_client", "unauthenticated", Next.MISCONFIGURED),
     ErrorRow(_C.UNAVAILABLE, "", "unavailable", Next.REPLAY),
     ErrorRow(_C.INTERNAL, "", "internal", Next.REPLAY),
     ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY),
@@ -69,13 +72,25 @@ _OTHERWISE: Final = ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY)
 
 
 class SpeechError(UpstreamError):
-    """Google ended a request or a stream. `next` is what becomes of the stream, `code` gRPC's word for it."""
+    """Google ended a request or a stream. `next` is what becomes of the stream, `code` gRPC's word for it.
 
-    def __init__(self, message: str, *, reason: str, next_step: Next, code: str = "CANCELLED") -> None:
+    `info` is Google's own word for its refusal, where it sent one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        next_step: Next,
+        code: str = "CANCELLED",
+        info: ErrorInfo | None = None,
+    ) -> None:
         retryable = next_step not in {Next.MISCONFIGURED, Next.REMODEL, Next.LOCAL}
-        super().__init__(message, reason=reason, retryable=retryable)
+        super().__init__(message, reason=reason, retryable=retryable, remedy=remedy_of(reason, message, info))
         self.next = next_step
         self.code = code
+        self.info = info
 
     @property
     def is_local(self) -> bool:
@@ -92,10 +107,10 @@ def classify(code: grpc.StatusCode, text: str) -> ErrorRow:
     return _OTHERWISE
 
 
-def ended(code: grpc.StatusCode, text: str) -> SpeechError:
+def ended(code: grpc.StatusCode, text: str, info: ErrorInfo | None = None) -> SpeechError:
     """Return the error for a status, wherever it came from."""
     row = classify(code, text)
-    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next, code=code.name)
+    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next, code=code.name, info=info)
 
 
 def translate(error: BaseException) -> SpeechError:
@@ -110,8 +125,9 @@ def translate(error: BaseException) -> SpeechError:
             "no answer in time", reason="deadline", next_step=Next.REPLAY, code=_C.DEADLINE_EXCEEDED.name
         )
     if isinstance(error, exceptions.GoogleAPICallError):
-        return ended(error.grpc_status_code or _C.UNKNOWN, error.message or "")
+        info = ErrorInfo(error.reason, error.domain or "", dict(error.metadata or {})) if error.reason else None
+        return ended(error.grpc_status_code or _C.UNKNOWN, error.message or "", info)
     if isinstance(error, grpc.aio.AioRpcError):  # streams are read without the client library's wrapper
-        return ended(error.code(), error.details() or "")
+        return ended(error.code(), error.details() or "", of_trailers(error.trailing_metadata()))
     text = f"{type(error).__name__} in the client library"
     return SpeechError(text, reason="client", next_step=Next.REPLAY, code=_C.UNKNOWN.name)

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
+from batkol.google_api.error_info import of_details
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.ending import StreamEnding
 from batkol.recognizers.google.errors import Next, SpeechError, ended, translate
@@ -216,7 +217,8 @@ class Stream:
 
     def _receive(self, response: Any) -> None:
         if response.error.code:  # a google.rpc.Status inside a response: the stream is over
-            raise ended(_status(response.error.code), response.error.message)
+            error = response.error
+            raise ended(_status(error.code), error.message, of_details(error.details))
         self.last_response_at = self._loop.time()
         self.answered = True
         self._on_response(self, response)

@@ -14,11 +14,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-import grpc
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.simulators.google.rules import LANGUAGE
+from batkol.simulators.google.refusals import status_of
+from batkol.simulators.google.rules import LANGUAGE, RefusalError
 from batkol.voices.marked.voice import SpokenWord
 
 Response: Final = cloud_speech.StreamingRecognizeResponse.pb()
@@ -83,10 +83,12 @@ def bill(response: Any, samples: int) -> None:
     response.total_billed_time.seconds = math.ceil(samples / SAMPLE_RATE / _BILLED_S) * _BILLED_S
 
 
-def status_inside(code: grpc.StatusCode, text: str) -> Any:
+def status_inside(error: RefusalError) -> Any:
     """Return a raw response whose `error` is that status: "specifies the error for the operation" (the proto)."""
     response = Response()
-    response.error.code, response.error.message = code.value[0], text
+    response.error.code, response.error.message = error.code.value[0], error.text
+    if error.word:
+        response.error.details.extend(status_of(error.word).details)
     return response
 
 

@@ -2,6 +2,7 @@
 
 Fault(kind=Kind.END, when=Moment.AUDIO, seconds=2.5)                      every stream dies 2.5 s into its audio
 Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=5)                nothing opens for 5 s
+Fault(kind=Kind.END, refusal="BILLING_DISABLED")                         Google's refusal, with its details
 Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=3, streams=(2,))      the second stream falls silent
 Fault(kind=Kind.SLOW_FINALS, latency_s=4, call="CA0123")                  one call's finals come late
 """
@@ -14,7 +15,8 @@ from typing import Final
 import grpc
 import msgspec
 
-from batkol.simulators.google.rules import MODEL_NOT_SUPPORTED, STREAM_LIMIT
+from batkol.simulators.google.refusals import REFUSALS, USUAL
+from batkol.simulators.google.rules import MODEL_NOT_SUPPORTED, STREAM_LIMIT, RefusalError
 
 
 class Kind(StrEnum):
@@ -57,11 +59,6 @@ _TEXTS: Final = {
     "ABORTED": "Stream timed out after receiving no more client requests.",
     "CANCELLED": "The operation was cancelled.",
     "DEADLINE_EXCEEDED": "Deadline Exceeded",
-    "RESOURCE_EXHAUSTED": "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute' "
-    "of service 'speech.googleapis.com'.",
-    "UNAUTHENTICATED": "Request had invalid authentication credentials. Expected OAuth 2 access token, "
-    "login cookie or other valid authentication credential.",
-    "PERMISSION_DENIED": "Cloud Speech-to-Text API has not been used in this project before or it is disabled.",
 }
 
 
@@ -88,6 +85,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     code: str = "UNAVAILABLE"
     text: str = ""
     """Empty: Google's text for that code."""
+    refusal: str = ""
+    """Google's word for a refusal, such as `BILLING_DISABLED`: its code, text and details go before those above."""
     latency_s: float = 0.0
     repeats: int = 1
     utterances: int = 2
@@ -97,16 +96,17 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.code not in grpc.StatusCode.__members__ or self.code == "OK":
             raise ValueError(f"{self.code!r} is no gRPC status to fail with; use one such as UNAVAILABLE")
+        if self.refusal and self.refusal not in REFUSALS:
+            raise ValueError(f"{self.refusal!r} is no refusal of Google's; use one of {', '.join(REFUSALS)}")
 
     @property
-    def status(self) -> grpc.StatusCode:
-        """The status to end with."""
-        return grpc.StatusCode[self.code]
-
-    @property
-    def words(self) -> str:
-        """The text to end with."""
-        return self.text or _TEXTS.get(self.code, "")
+    def error(self) -> RefusalError:
+        """The end of the request: status, text and details."""
+        word = self.refusal or ("" if self.text else USUAL.get(self.code, ""))
+        if word:
+            refusal = REFUSALS[word]
+            return RefusalError(refusal.code, refusal.text, word)
+        return RefusalError(grpc.StatusCode[self.code], self.text or _TEXTS.get(self.code, ""))
 
 
 def befalls(fault: Fault, surface: Surface, number: int, call: str | None) -> bool:

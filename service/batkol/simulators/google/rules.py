@@ -12,6 +12,7 @@ import grpc
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.simulators.google.refusals import DETAILS, details
 from batkol.simulators.google.settings import DoubleSettings
 
 STREAM_LIMIT: Final = "Exceeded maximum allowed stream duration of 305 seconds."
@@ -48,12 +49,18 @@ _BYTES_A_SAMPLE: Final = {int(_ENCODING.LINEAR16): 2, int(_ENCODING.MULAW): 1}
 
 
 class RefusalError(Exception):
-    """The request ends with this status. The text is Google's."""
+    """The request ends with this status. The text is Google's, and so is the word, if it has one (`refusals`)."""
 
-    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+    def __init__(self, code: grpc.StatusCode, text: str, word: str = "") -> None:
         super().__init__(f"{code.name}: {text}")
         self.code = code
         self.text = text
+        self.word = word
+
+    @property
+    def trailers(self) -> tuple[tuple[str, bytes], ...]:
+        """The trailing metadata that go with it."""
+        return ((DETAILS, details(self.word)),) if self.word else ()
 
 
 def invalid(text: str) -> RefusalError:

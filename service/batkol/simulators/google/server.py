@@ -204,7 +204,7 @@ class SpeechDouble(Double):
             ending = "OK"
         except RefusalError as refusal:
             ending = refusal.code.name
-            await context.abort(refusal.code, refusal.text)
+            await context.abort(refusal.code, refusal.text, refusal.trailers)
         finally:
             del self._open[id(record)]
             stats.ended(record, ending, self._clock())
@@ -217,7 +217,7 @@ class SpeechDouble(Double):
             ending = "OK"
         except RefusalError as refusal:
             ending = refusal.code.name
-            await context.abort(refusal.code, refusal.text)
+            await context.abort(refusal.code, refusal.text, refusal.trailers)
         finally:
             stats.ended(record, ending, self._clock())
         return response

@@ -178,7 +178,7 @@ class StreamRecognizer:
     def _suffer(self, fault: Fault) -> None:
         match fault.kind:
             case Kind.END:
-                raise RefusalError(fault.status, fault.words)
+                raise fault.error
             case Kind.STALL:
                 self._stalled = True
             case Kind.SILENCE:
@@ -194,7 +194,7 @@ class StreamRecognizer:
             case Kind.HELD_FINALS:
                 self._portions.merge(math.inf)
             case Kind.STATUS:
-                self._parting = status_inside(fault.status, fault.words)
+                self._parting = status_inside(fault.error)
 
     # What goes out
 

@@ -11,7 +11,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google.answers import UnaryResponse, add_final, bill, word_times
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.finals import FinalPortions
-from batkol.simulators.google.rules import RefusalError, check_unary
+from batkol.simulators.google.rules import check_unary
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import StreamRecord
 from batkol.simulators.voice.recognizer import WordRecognizer
@@ -29,7 +29,7 @@ async def recognize(
     """
     befallen = {fault.kind: fault for fault in faults}
     if (fault := befallen.get(Kind.END)) is not None:
-        raise RefusalError(fault.status, fault.words)
+        raise fault.error
     size = check_unary(request, settings)
     record.configured(request.config)
     content = request.audio.content

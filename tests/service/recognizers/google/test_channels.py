@@ -1,6 +1,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -171,11 +172,11 @@ async def test_without_credentials_the_service_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{tmp_path}/absent.json")
 
-    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+    with pytest.raises(SpeechError, match="GOOGLE_APPLICATION_CREDENTIALS"):
         await Channels(endpoint="", insecure=False).start()
 
 
-async def test_credentials_that_never_come_end_the_start_with_a_sentence(
+async def test_credentials_that_never_come_end_the_wait_with_a_sentence_and_no_second_thread_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A FIFO in their place, as a file on a file system that does not answer."""
@@ -183,8 +184,12 @@ async def test_credentials_that_never_come_end_the_start_with_a_sentence(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "credentials.json"))
     monkeypatch.setattr("batkol.google_api.endpoint.CREDENTIALS_S", 0.1)
 
-    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS names a regular file"):
-        await Channels(endpoint="", insecure=False).start()
+    channels = Channels(endpoint="", insecure=False)
+    before = threading.active_count()
+    for _ in range(3):
+        with pytest.raises(SpeechError, match="did not arrive"):
+            await channels.start()
+    assert threading.active_count() == before + 1
     with (tmp_path / "credentials.json").open("w"):  # for the thread that waits
         pass
 

@@ -35,6 +35,12 @@ ENDS = [
         "unauthenticated",
         Next.MISCONFIGURED,
     ),
+    (
+        CODE.UNAVAILABLE,
+        "Getting metadata from plugin failed with error: ('invalid_client: The OAuth client was not found.', …)",
+        "unauthenticated",
+        Next.MISCONFIGURED,
+    ),
     (CODE.UNAVAILABLE, "408:Request Timeout", "unavailable", Next.REPLAY),
     (CODE.INTERNAL, "Received RST_STREAM with error code 2", "internal", Next.REPLAY),
     (CODE.UNKNOWN, "Stream removed", "unknown", Next.REPLAY),
