@@ -21,6 +21,9 @@ CONNECT_S: Final = 1.0
 ANSWER_S: Final = 2.0
 """Seconds for a whole request. A pod that needs longer counts as one that did not answer, and is asked again later."""
 
+LONGEST_WORDS: Final = 600
+"""Characters of a pod's words that a condition has."""
+
 LARGEST: Final = 256 * 1024
 """Bytes of an answer. A longer one is not a pod's status."""
 
@@ -45,6 +48,7 @@ class PodReport:
     reply_calls: int = 0  # calls that use that revision
     reply_refusals: tuple[str, ...] = ()  # sentences, as `refusals`
     sinks: Mapping[str, SinkReport] = field(default_factory=dict)  # by name
+    recognizer_refusal: str = ""  # sentences: what Google says that refuses the pod, and what to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,15 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
+def _recognizer_refusal(recognizer: Any) -> str:
+    """Return what is in the way of the pod's recognition until a correction; empty if nothing is."""
+    check = recognizer.get("check") or {}
+    if check.get("state") != "refused":
+        return ""
+    said = str(check.get("said") or check.get("reason") or "no reason")[:LONGEST_WORDS]
+    return f"Google refuses it ({said}). {str(check.get('remedy') or '')[:LONGEST_WORDS]}".rstrip()
+
+
 def read_report(body: bytes) -> Report:
     """Read the answer of `GET /v1/status`, of a service of whatever version."""
     try:
@@ -151,6 +164,7 @@ def read_report(body: bytes) -> Report:
                 str(name): SinkReport(str(sink.get("state", "")), str(sink.get("fault") or ""))
                 for name, sink in (status.get("sinks") or {}).items()
             },
+            recognizer_refusal=_recognizer_refusal(status.get("recognizer") or {}),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return NoReport("sent an answer that is not a status")

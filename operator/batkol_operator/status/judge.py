@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from batkol_operator.pods.client import PodReport
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED, reply_applied, tuning_applied
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, settle
 from batkol_operator.status.facts import Facts, counted_pods, pods_in_sync
@@ -122,13 +123,22 @@ def _available(facts: Facts) -> ConditionDraft:
     if rollout.available is None or not rollout.current:
         return draft(ConditionState.UNKNOWN, "Pending", f"The Deployment's controller has not reported yet; {count}.")
     if not rollout.available:
-        return draft(ConditionState.FALSE, "TooFewPods", f"{_sentence(count)}")
+        return draft(ConditionState.FALSE, "TooFewPods", _sentence(count) + _refused(facts))
     rolling = (
         f"; {rollout.updated} of {rollout.wanted} pods run the newest template"
         if rollout.updated < rollout.wanted
         else ""
     )
-    return draft(ConditionState.TRUE, "EnoughPods", _sentence(count + rolling))
+    return draft(ConditionState.TRUE, "EnoughPods", _sentence(count + rolling) + _refused(facts))
+
+
+def _refused(facts: Facts) -> str:
+    """Return the words of the first pod that Google refuses, for a message; empty if there is none."""
+    for pod in counted_pods(facts.pods):
+        report = facts.reports.get(pod.name)
+        if isinstance(report, PodReport) and report.recognizer_refusal:
+            return f" {pod.name}: {report.recognizer_refusal}"
+    return ""
 
 
 def _stalled(facts: Facts, at: datetime) -> ConditionDraft:

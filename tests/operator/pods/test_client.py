@@ -10,6 +10,7 @@ import pytest
 
 from batkol.status import (
     BreakerStatus,
+    CheckStatus,
     DrainStatus,
     FlagsStatus,
     LiveStatus,
@@ -118,6 +119,29 @@ def test_what_the_service_itself_would_send_is_read() -> None:
         refusals=("streaming-stt: it has no variants.",),
         sinks={"crm": SinkReport("delivering", "It answered HTTP 503"), "bus": SinkReport("standby")},
     )
+
+
+def test_what_google_says_that_refuses_a_pod_is_read_with_the_remedy() -> None:
+    check = CheckStatus(
+        state="refused", reason="permission_denied", said="PERMISSION_DENIED: no billing", remedy="Pay."
+    )
+    sent = ServiceStatus(
+        version="0.1.0", draining=False, active_calls=0, max_calls=1, recognizer=RecognizerStatus(check=check)
+    )
+    away = ServiceStatus(
+        version="0.1.0",
+        draining=False,
+        active_calls=0,
+        max_calls=1,
+        recognizer=RecognizerStatus(check=CheckStatus(state="no_answer", said="away", remedy="Wait.")),
+    )
+
+    refused, unanswered = (read_report(msgspec.json.encode(each)) for each in (sent, away))
+
+    assert refused == PodReport(
+        "", "", 0, (), recognizer_refusal="Google refuses it (PERMISSION_DENIED: no billing). Pay."
+    )
+    assert unanswered == PodReport("", "", 0, ())
 
 
 def test_a_pod_that_has_no_flags_yet_is_read() -> None:

@@ -76,6 +76,17 @@ def test_flags_count_as_well_as_tuning() -> None:
     assert applied.message == "2 of 3 pods run revision aaa; c lags (flags eee, wanted: fff)."
 
 
+def test_what_google_says_that_refuses_a_pod_is_in_the_condition_of_those_who_wait_for_pods() -> None:
+    refused = PodReport("aaa", "fff", 0, (), recognizer_refusal="Google refuses it (no billing). Pay.")
+    waiting = facts({"a": RUNS, "b": refused}, rollout=replace(ROLLOUT, ready=1, available=False))
+    rolling = facts({"a": RUNS, "b": refused})
+
+    assert found("Available", waiting).message == "1 of 3 pods are ready. b: Google refuses it (no billing). Pay."
+    assert found("Available", waiting).state is ConditionState.FALSE
+    assert "b: Google refuses it" in found("Available", rolling).message
+    assert found("Available", rolling).holds
+
+
 def test_a_pod_that_refused_says_why() -> None:
     refuses = PodReport("bbb", "fff", 0, ("batch_ms must be 20 to 1000.",))
     applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": refuses}))
