@@ -233,7 +233,7 @@ async def test_the_errors_of_the_page_are_printed_as_it_has_them(
 
     assert len(error_lines()) == 8
     assert [line for line in error_lines() if line.startswith("[") and line not in events] == []
-    assert [text for text in shown if not any(each.startswith(text) for each in said)] == []
+    assert [text for text in shown if not any(each.startswith(text) for each in said)] == [], said
     assert len(shown) == 3
 
 

@@ -97,7 +97,7 @@ class GoogleEndpoint:
         self._options = [*OPTIONS, *(NO_PROXY if _is_loopback(self.address) else ())]
         self._insecure = insecure
         self._credentials: Any = None
-        self._calls: BlockingCalls | None = None
+        self._looking: asyncio.Future[Any] | None = None
 
     @property
     def ready(self) -> bool:
@@ -107,20 +107,19 @@ class GoogleEndpoint:
     async def start(self) -> None:
         """Find the credentials, off the event loop (it reads files, and may ask a metadata server).
 
-        Raises `CredentialsError` if there are none, or if they do not come. Cancelling it loses nothing. While a look
-        for them hangs, another one is not begun.
+        Raises `CredentialsError` if there are none, or if they do not come. Cancelling it loses nothing. A look
+        that is under way, such as one that hangs, is waited for, and no other one begun.
         """
         if self.ready:
             return
-        if self._calls is not None and self._calls.busy:
-            raise CredentialsError(_LATE, _LATE_REMEDY)
         service = self._service
-        calls = self._calls = BlockingCalls("google.credentials")
+        calls = BlockingCalls("google.credentials")
+        if self._looking is None or self._looking.done():
+            self._looking = calls.submit(partial(google.auth.default, scopes=list(_SCOPES), request=token_request()))
+            self._looking.add_done_callback(_retrieve)
         try:
             async with asyncio.timeout(CREDENTIALS_S):
-                self._credentials, _ = await calls.submit(
-                    partial(google.auth.default, scopes=list(_SCOPES), request=token_request())
-                )
+                self._credentials, _ = await asyncio.shield(self._looking)  # a look that hangs stays under way
         except TimeoutError as error:
             raise CredentialsError(_LATE, _LATE_REMEDY) from error
         except (google.auth.exceptions.GoogleAuthError, OSError, ValueError, AttributeError) as error:
@@ -145,6 +144,12 @@ class GoogleEndpoint:
         untyped: Any = AuthMetadataPlugin
         plugin = untyped(self._credentials, token_request(), default_host=self._service.host)
         return grpc.compute_engine_channel_credentials(grpc.metadata_call_credentials(plugin))
+
+
+def _retrieve(looked: asyncio.Future[Any]) -> None:
+    """Take note of an error that comes when nothing waits for it any more."""
+    if not looked.cancelled():
+        looked.exception()
 
 
 def _why(error: Exception) -> str:
