@@ -78,6 +78,7 @@ async def vendors(folder: Path) -> AsyncIterator[Vendors]:
             "LANG": "C.UTF-8",
             "PORT": "0",
             "INTERNAL_PORT": "0",
+            "LOG_PARTIALS": "true",  # as on a terminal
             "GCP_STT_ENDPOINT": f"127.0.0.1:{heard_at}",
             "GCP_TTS_ENDPOINT": f"127.0.0.1:{spoken_at}",
             "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(folder / CERTIFICATE),
