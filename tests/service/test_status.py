@@ -12,19 +12,16 @@ import pytest
 from batkol import status
 from batkol.speech.breaker import BreakerState
 from batkol.status import (
-    NO_STORE,
     BreakerStatus,
     DrainStatus,
     LiveStatus,
-    NoStoreStatus,
     RefusedDefinition,
     ServiceStatus,
-    SinkStatus,
     SourceStatus,
-    StoreStatus,
     TaskStatus,
     UnownedStatus,
 )
+from batkol.store_status import NO_STORE, NoStoreStatus, SinkStatus, StoreStatus
 
 SERVICE = Path(status.__file__).parent
 STRUCTS: dict[str, type[msgspec.Struct]] = {

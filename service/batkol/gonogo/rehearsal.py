@@ -27,7 +27,8 @@ from batkol.simulators.client.conversation import CallScript, Observed, leaf, ob
 from batkol.simulators.client.recording import Recording
 from batkol.simulators.client.unheard import cannot_hear, why_unheard
 from batkol.simulators.twilio.plan import new_sid
-from batkol.status import NO_STORE, ServiceStatus
+from batkol.status import ServiceStatus
+from batkol.store_status import NO_STORE
 
 OFF: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"))
 ON: Final = (

@@ -15,7 +15,7 @@ from batkol.sinks.drainers import Drainers
 from batkol.sinks.settings import NatsSettings
 from batkol.sinks.statistics import SinkState, SinkStatistics
 from batkol.sinks.stored import Backlog
-from batkol.status import SinkStatus
+from batkol.store_status import SinkStatus
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
 

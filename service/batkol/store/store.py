@@ -14,7 +14,6 @@ from sqlalchemy import func, select
 
 from batkol.answering.answerer import HistoryMessage
 from batkol.events.recorder import NoRecorder, Recorder
-from batkol.status import NO_STORE, BacklogStatus, JournalStatus, NoStoreStatus, StoreStatus
 from batkol.store.dev_postgres.server import embedded
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
@@ -30,6 +29,7 @@ from batkol.store.postgres.erase import Erased, erase
 from batkol.store.postgres.faults import DB_ERRORS, driver_faults
 from batkol.store.postgres.schema import calls, leads, utterances
 from batkol.store.postgres.writer import Writer
+from batkol.store_status import NO_STORE, BacklogStatus, JournalStatus, NoStoreStatus, StoreStatus
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
 

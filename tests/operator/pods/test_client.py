@@ -14,16 +14,15 @@ from batkol.status import (
     DrainStatus,
     FlagsStatus,
     LiveStatus,
-    NoStoreStatus,
     RecognizerStatus,
     RefusedDefinition,
     ServiceStatus,
-    SinkStatus,
     SourceStatus,
     TaskStatus,
     TuningStatus,
     UnownedStatus,
 )
+from batkol.store_status import NoStoreStatus, SinkStatus
 from batkol_operator.pods.client import LARGEST, NoReport, PodClient, PodReport, SinkReport, read_report
 from batkol_operator.watch.object_state import PodState
 from support.http.hostile_server import WAYS, hostile_http

@@ -41,7 +41,7 @@ loaded = {name for name in sys.modules if name.partition(".")[0] == "batkol"}
 print(*sorted(loaded))
 """
 
-NEEDED = {"answers", "backoff", "errors", "events", "events.events", "rights", "status", "urls"}
+NEEDED = {"answers", "backoff", "errors", "events", "events.events", "rights", "status", "store_status", "urls"}
 """What the client uses of the service: data and pure functions."""
 
 

@@ -18,7 +18,8 @@ from batkol.gonogo.target import Target, see_that_it_was_a_call
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal, Observed
 from batkol.simulators.twilio.caller import CallOutcome, CallReport
-from batkol.status import FlagsStatus, ServiceStatus, StoreStatus
+from batkol.status import FlagsStatus, ServiceStatus
+from batkol.store_status import StoreStatus
 from support.http.one_answer import answering, http
 from support.kube.config_map_api import AGENT, CONFIG_MAP, config_map_api
 from support.kube.kubeconfig import reaching

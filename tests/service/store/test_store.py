@@ -9,12 +9,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from batkol.status import BacklogStatus
 from batkol.store import store as under_test
 from batkol.store.journal.framing import frame
 from batkol.store.options import DatabaseTimeouts, StoreSettings
 from batkol.store.postgres.address import Address
 from batkol.store.store import NoStore, Store, running_store
+from batkol.store_status import BacklogStatus
 from batkol.telemetry.metrics import Metrics
 from support.postgres.records import CALLER, ended_event, final_event, identity, sid, started_event
 from support.postgres.server import Server, empty_database, free_port
