@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,7 +12,9 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
 def helped() -> list[str]:
-    done = subprocess.run(["make", "help", "VENV=/nowhere"], cwd=ROOT, capture_output=True, text=True, check=True)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "help", "VENV=/nowhere"]  # it may be `make test` that runs this
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 

@@ -27,7 +27,8 @@ from support.twilio import dialing
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
 LONG = script([["שלום", "אני", "רוצה", "כן", "מספר", "טלפון", "תודה"], ["שלום", "תודה"]], gap_ms=900, tail_ms=900)
-FLOOD = (LONG.mulaw * 30)[: 150 * 8000]
+FLOOD = (LONG.mulaw * 30)[: 100 * 8000]
+"""As much as a stream may be ahead of the clock (`batkol.calls.pace`), and more than a call holds."""
 SLACK = 8000  # samples by which a ring may exceed its capacity before it is trimmed
 
 
@@ -93,7 +94,7 @@ async def flooded(ws: ClientConnection, call: Call, audio: bytes, frame_ms: int,
 async def test_a_flood_is_bounded_and_the_other_calls_do_not_notice(
     tmp_path: Path, frame_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Minutes of speech at once, to recognizers that take nothing: the ring is all that a call can hold."""
+    """More than a minute of speech at once, to recognizers that take nothing: the ring is all that a call can hold."""
     monkeypatch.setattr("batkol.app.build.ENDING_S", 0.5)
     async with stack(tmp_path, speed=QUICK) as up, dialing.socket(up) as ws:
         for surface in Surface:
@@ -111,7 +112,7 @@ async def test_a_flood_is_bounded_and_the_other_calls_do_not_notice(
 
 
 async def test_what_a_dead_network_does_not_take_is_dropped_oldest_first_and_counted(tmp_path: Path) -> None:
-    """Three minutes of sound are offered, a few seconds fit into the connection; then the network is there again.
+    """Two minutes of sound are offered, a few seconds fit into the connection; then the network is there again.
 
     The sound comes in two messages: the network is dead for no longer than the machine takes for these, and the stream
     is not given up meanwhile. The double ends the stream once it has audio again, as the end of a stream counts.
@@ -128,7 +129,7 @@ async def test_what_a_dead_network_does_not_take_is_dropped_oldest_first_and_cou
         await ws.send(dialing.media(1))
         await until(lambda: double.stats()["streams_opened"])
         relay.swallow()
-        assert await flooded(ws, call, FLOOD[: 30 * 8000] + FLOOD, 90_000, after=1) <= HELD + SLACK
+        assert await flooded(ws, call, FLOOD[: 15 * 8000] + FLOOD, 60_000, after=1) <= HELD + SLACK
         relay.release()
         await until(lambda: call.reporter.figures.audio_dropped_ms or call.ended_by)
         await ws.send(dialing.stop("CA1"))
@@ -136,4 +137,4 @@ async def test_what_a_dead_network_does_not_take_is_dropped_oldest_first_and_cou
 
         ended = up.ended("CA1")
         assert ended.reason == "stop"
-        assert ended.audio_dropped_ms > 80_000
+        assert ended.audio_dropped_ms > 30_000

@@ -284,7 +284,7 @@ async def test_lines_of_an_utterance_carry_its_trace_and_the_others_that_of_the_
     out = StringIO()
     logs = Logs(level="INFO", json=True, stream=out)
     try:
-        async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
+        async with traced(tmp_path, double=PROMPT, speed=QUICK, log_partials="true") as here:
             report = await here.up.call(ONE.mulaw)
     finally:
         logs.close()

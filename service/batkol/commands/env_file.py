@@ -59,7 +59,7 @@ def _read(context: typer.Context, path: Path | None) -> Path | None:
     if news is None:
         return path
     strip_variables()
-    context.obj = mend()  # the file may have OTEL_* variables, too
+    context.obj = {**(context.obj or {}), **mend()}  # the file may have OTEL_* variables, too
     context.meta[FILE] = news
     if context.command.name != "serve":  # which has a log
         for warning in news.warnings:

@@ -97,13 +97,15 @@ def console(*, no_color: bool, stderr: bool = False, pipe_columns: int = 140) ->
     """
     from rich.console import Console  # noqa: PLC0415 - not for `serve`
 
+    sizes = ("COLUMNS", "LINES")  # which rich reads as numbers if `str.isdigit` says so, as of a superscript
+    readable = {name: value for name, value in os.environ.items() if name not in sizes or value.isdecimal()}
     if stderr:
-        return Console(no_color=no_color, highlight=False, stderr=True)
+        return Console(no_color=no_color, highlight=False, stderr=True, _environ=readable)
     guard_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):  # in a locale without Hebrew, an escape is better than a traceback
         sys.stdout.reconfigure(errors="backslashreplace")
     width = None if sys.stdout.isatty() else _columns_asked() or pipe_columns
-    return Console(no_color=no_color, highlight=False, width=width)
+    return Console(no_color=no_color, highlight=False, width=width, _environ=readable)
 
 
 def _columns_asked() -> int | None:

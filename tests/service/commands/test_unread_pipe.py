@@ -28,8 +28,9 @@ typer.run(lambda: exit_with(work()))
 
 async def _started(lines: int) -> tuple[asyncio.subprocess.Process, int]:
     reading, writing = os.pipe()
+    wide = {**os.environ, "COLUMNS": "140"}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _COMMAND.format(lines=lines), stdout=writing, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", _COMMAND.format(lines=lines), stdout=writing, stderr=asyncio.subprocess.PIPE, env=wide
     )
     await asyncio.to_thread(_until_full, writing)
     os.close(writing)

@@ -33,7 +33,7 @@ from support.http.internal_api import NO_TOKEN, Events
 from support.process.programs import free_ports
 from support.twilio.calls import new_call, services
 
-QUICK: Final = FleetTimings(answer_s=5.0, resolve_s=0.1, retry_s=0.1, probe_s=0.2, gone_s=0.3)
+QUICK: Final = FleetTimings(answer_s=20.0, command_s=20.0, resolve_s=0.1, retry_s=0.1, probe_s=0.2, gone_s=0.3)
 """A pod has longer for an answer than in production: these tests share a machine."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -43,7 +44,11 @@ def state(folder: Path) -> dict[str, Any]:
 
 
 def _executable(path: Path) -> None:
-    path.write_text(f"#!{sys.executable} -SE\n" + Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    program = path.with_name("bodies") / path.name  # its name says which program it stands for
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    command = shlex.join((sys.executable, "-SE", str(program)))  # a `#!` line can have no path with spaces
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -180,9 +185,7 @@ def _python(arguments: Sequence[str]) -> None:
         _refuse(f"this page makes a venv with python3, and nothing else: {arguments}")
     programs = Path(".venv/bin")
     programs.mkdir(parents=True)
-    text = Path(sys.argv[0]).read_text(encoding="utf-8")
-    (programs / "pip").write_text(text, encoding="utf-8")
-    (programs / "pip").chmod(0o755)
+    _executable(programs / "pip")
 
 
 def _pip(arguments: Sequence[str]) -> None:
