@@ -53,7 +53,7 @@ class Interrupt(msgspec.Struct, frozen=True):
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """End an attempt that hangs: it was heard in part, and nothing more of it comes."""
+    """End a committed attempt that hangs: nothing more of it comes, or nothing at all."""
 
     attempt: int
 

@@ -127,7 +127,7 @@ class Replies:
             self._outlet.observe(events.ReplyCut(voiced.reply_id, voiced.turn, heard))
 
     def give_up(self, attempt: int) -> None:
-        """End one that hangs: what was heard of it stands, and its end names the fault."""
+        """End one that hangs: what was heard of it stands, and its failure names the part that does."""
         voiced = self._voiced.pop(attempt, None)
         if voiced is None:
             return
@@ -135,7 +135,11 @@ class Replies:
             voiced.task.cancel()
         if voiced.reply is not None:
             self._outlet.observe(failed(voiced, voiced.reply.give_up()))
-        self._settle(voiced)
+        if voiced.sounded:
+            self._settle(voiced)
+        else:
+            self.playout.unqueue(voiced)
+            self._waste(voiced)
 
     def resume(self, interrupted: int, attempt: int) -> None:
         """Go on from the piece in which the last heard word is."""

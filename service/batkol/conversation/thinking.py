@@ -134,6 +134,8 @@ def apology_due(turn: Turn, now: float) -> None:
     elif turn.state in AUDIBLE:
         speaking.hung(turn, now)
     else:
+        if turn.state is State.THINKING:
+            turn.give_up()
         turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)
 
 

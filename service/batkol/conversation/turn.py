@@ -251,7 +251,7 @@ class Turn:
             self.timers.set(Timer.IDLE, since + self.thresholds.idle_ms / 1000)
 
     def give_up(self) -> None:
-        """End the attempt that the caller hears, and that hangs."""
+        """End the committed attempt, which hangs: the caller waits for it, or has heard some of it."""
         if self.attempt is not None:
             self.actions.append(GiveUp(self.attempt.number))
             self.attempt = None

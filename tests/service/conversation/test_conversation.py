@@ -170,6 +170,9 @@ async def test_a_slow_answerer_gets_a_filler_and_a_dead_one_an_apology() -> None
         assert len(talk.of(events.FillerSaid)) == 1
         [started] = talk.of(events.FirstSoundWritten)
         assert started.phrase is StockPhrase.APOLOGY
+        [failed] = talk.of(events.AttemptFailed)
+        assert (failed.part, failed.reason, failed.has_sound) == ("answerer", "stalled", False)
+        assert talk.of(events.AttemptDropped) == []
 
 
 async def test_an_answerer_that_fails_once_is_asked_once_more() -> None:

@@ -358,7 +358,7 @@ def test_a_filler_once_and_then_the_apology() -> None:
     assert talk.wait(0.85) == []
     assert talk.wait(0.1) == [SayPhrase(StockPhrase.FILLER)]  # 1.3 s: at the ear by 1.5 s
     assert talk.wait(1.9) == []
-    assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
+    assert talk.wait(0.1) == [GiveUp(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
     assert in_state(talk, State.SPEAKING)
 
 
@@ -371,7 +371,7 @@ def test_fillers_take_the_place_of_the_apology_while_tools_are_within_their_time
     filler = SayPhrase(StockPhrase.FILLER)
     assert [talk.wait(each) for each in (0.75, 0.1, 1.9, 0.1, 3.4, 0.1)] == [[], [filler], [], [filler], [], [filler]]
     assert talk.wait(0.6) == []
-    assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
+    assert talk.wait(0.1) == [GiveUp(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
 
 
 def test_the_apology_comes_two_seconds_after_the_tools_and_not_before_its_own_time() -> None:

@@ -198,8 +198,8 @@ class World:
                 self.audible, self.interrupted, self.dry = None, attempt, False
                 self.released.discard(attempt)
             case GiveUp(attempt):
-                assert attempt == self.audible, "only what is heard is given up"
-                assert self.dry, "sound is not given up"
+                assert attempt in self.released or attempt == self.audible, "only what is committed is given up"
+                assert attempt != self.audible or self.dry, "sound is not given up"
                 self.over(attempt)
             case Resume(interrupted, attempt):
                 assert interrupted == self.interrupted
