@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from batkol.commands.env_file import EnvFileOption
 from batkol.commands.shared import exit_with
 from batkol.commands.store import DatabaseUrl
 
@@ -29,7 +30,12 @@ def _moment(value: str) -> datetime | None:
 
 
 @sinks.command("list")
-def list_sinks(*, agent: Agent = "", database_url: DatabaseUrl = "") -> None:
+def list_sinks(
+    *,
+    agent: Agent = "",
+    database_url: DatabaseUrl = "",
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
+) -> None:
     """List each sink: the pod that delivers, the events that wait, and the dead letters."""
     from batkol.sinks.commands import carry_out_list
 
@@ -49,6 +55,7 @@ def replay(
     ] = "",
     end: Annotated[str, typer.Option("--to", help="Events before this time.")] = "",
     database_url: DatabaseUrl = "",
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """Send events again: all dead letters, or those of a sink, or events by their ids or by their time."""
     from batkol.sinks.commands import ReplayRequest, carry_out_replay

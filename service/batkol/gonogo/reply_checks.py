@@ -55,13 +55,20 @@ def _first(reply: WatchedReply | None, limits: RehearsalLimits) -> Check:
     if reply is None or reply.started is None:
         return Check(PART, name, passed=False, figure="no reply", wanted=wanted, detail=_NO_REPLY)
     if reply.phrase is not None:
-        detail = f"The caller heard the phrase `{reply.phrase}` instead of an answer: the answerer or the voice failed."
-        return Check(PART, name, passed=False, figure=reply.phrase, wanted=wanted, detail=detail)
+        return Check(PART, name, passed=False, figure=reply.phrase, wanted=wanted, detail=_no_answer(reply.phrase))
     ms = reply.started.latency_ms
     figure = "no time" if ms is None else f"{ms:.0f} ms"
     return Check(PART, name, passed=ms is not None and ms <= limits.first_reply_ms, figure=figure, wanted=wanted)
 
 
+def _no_answer(phrase: str) -> str:
+    """Return what it means that the caller heard a phrase of the agent's own in the place of an answer."""
+    why = "the service made no words out of what the caller said" if phrase in _UNHEARD else _FAILED
+    return f"The caller heard the phrase `{phrase}` instead of an answer: {why}."
+
+
+_UNHEARD: Final = frozenset({"idle", "repeat"})
+_FAILED: Final = "the answerer or the voice failed; see the service's [AGENT] lines"
 _NO_REPLY: Final = "No reply began. See the service's [AGENT] lines, and whether ANSWERER and VOICE can be reached."
 
 
@@ -83,6 +90,8 @@ def _silenced(observed: Observed, seen: RepliesSeen, limits: RehearsalLimits) ->
     name, wanted = "interruption silences the agent", f"≤ {limits.silence_ms:.0f} ms (design: p95 900)"
     if seen.interruption is None or seen.interrupted is None:
         return Check(PART, name, passed=False, figure="no answer to interrupt", wanted=wanted)
+    if (phrase := seen.interrupted.phrase) is not None:
+        return Check(PART, name, passed=False, figure=phrase, wanted=wanted, detail=_no_answer(phrase))
     began = observed.report.sent_at(seen.interruption.begin_ms * SAMPLES_PER_MS)
     ends = [sound.begins_at + len(sound.mulaw) / SAMPLE_RATE for sound in observed.report.ear.sounds if sound.cut]
     after = [end for end in ends if end >= began]
@@ -101,6 +110,8 @@ def _history(seen: RepliesSeen, at_ear: EarWords) -> Check:
     reply = seen.interrupted
     if reply is None or reply.ended is None:
         return Check(PART, name, passed=False, figure="no interrupted answer", wanted=wanted)
+    if reply.phrase is not None:
+        return Check(PART, name, passed=False, figure=reply.phrase, wanted=wanted, detail=_no_answer(reply.phrase))
     intended, heard = reply.ended.intended.split(), reply.ended.heard.split()
     cut = reply.ended.interrupted and heard == intended[: len(heard)]
     ear = _ear_words(seen, reply, at_ear)

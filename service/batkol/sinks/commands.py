@@ -28,6 +28,7 @@ LETTERS_SHOWN: Final = 20
 ALONE_AFTER: Final = timedelta(minutes=2)
 """A sink that no pod has looked after for so long has none."""
 
+_NAMELESS: Final = "a pod without a name"
 _NO_URL: Final = "there is no DATABASE_URL; set it to the database's URL, postgresql://user:password@host/name"
 
 _SINKS: Final = """
@@ -86,7 +87,7 @@ async def _print(database: asyncpg.Connection[Any], row: Any, write_line: WriteL
     key = row["agent"], row["name"]
     (counted,) = await database.fetch(BACKLOG, *key, list(OUTGOING))
     backlog = msgspec.convert(dict(counted), Backlog)
-    seen = f"{row['pod']} delivers" if row["unseen"] < ALONE_AFTER else "no pod delivers; the last was " + row["pod"]
+    seen = f"{row['pod'] or _NAMELESS} delivers" if row["unseen"] < ALONE_AFTER else "no pod delivers; the last was " + (row["pod"] or _NAMELESS)
     write_line(f"{_name(row)}: {seen} (seen {row['unseen'].total_seconds():.0f} s ago)")
     oldest = f", the oldest for {backlog.oldest_s:.0f} s" if backlog.pending else ""
     write_line(f"  {backlog.pending} events wait{oldest}; {backlog.streams} streams wait for another attempt")

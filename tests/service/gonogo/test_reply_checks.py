@@ -92,6 +92,10 @@ LATE = RehearsalLimits(first_reply_ms=700)
         ({"first": reply(1, "שלום תודה", ms=4000)}, ["first reply in time"]),
         ({"limits": LATE}, ["first reply in time"]),
         ({"first": reply(1, "שלום תודה", phrase="apology")}, ["first reply in time"]),
+        (
+            {"interrupted": reply(2, INTENDED, "אני רוצה", phrase="apology")},
+            ["interruption silences the agent", "history has what was heard"],
+        ),
         ({"first": None}, ["first reply in time", "first reply heard whole"]),
         ({"first": reply(1, "שלום תודה", "שלום")}, ["first reply heard whole"]),
         ({"first": reply(1, "שלום תודה מחר"), "sounds": ("שלום", "אני רוצה")}, ["first reply heard whole"]),
