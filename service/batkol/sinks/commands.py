@@ -87,7 +87,8 @@ async def _print(database: asyncpg.Connection[Any], row: Any, write_line: WriteL
     key = row["agent"], row["name"]
     (counted,) = await database.fetch(BACKLOG, *key, list(OUTGOING))
     backlog = msgspec.convert(dict(counted), Backlog)
-    seen = f"{row['pod'] or _NAMELESS} delivers" if row["unseen"] < ALONE_AFTER else "no pod delivers; the last was " + (row["pod"] or _NAMELESS)
+    pod = row["pod"] or _NAMELESS
+    seen = f"{pod} delivers" if row["unseen"] < ALONE_AFTER else f"no pod delivers; the last was {pod}"
     write_line(f"{_name(row)}: {seen} (seen {row['unseen'].total_seconds():.0f} s ago)")
     oldest = f", the oldest for {backlog.oldest_s:.0f} s" if backlog.pending else ""
     write_line(f"  {backlog.pending} events wait{oldest}; {backlog.streams} streams wait for another attempt")
