@@ -65,6 +65,10 @@ def _variables(path: Path, bindings: Iterator[Binding]) -> dict[str, str]:
             )
         if name is None:
             continue
+        if "\0" in name or "=" in name or "\0" in (value or ""):
+            raise ConfigurationError(
+                f"line {line} of {path} has a character that no variable can have (NUL, or = in a name); remove it"
+            )
         if value is None:
             raise ConfigurationError(f"line {line} of {path}: {name} has no value; write {name}=value")
         if name in lines:
