@@ -139,6 +139,22 @@ async def test_a_later_transaction_that_took_its_positions_first_is_not_skipped(
     assert [row["stream_sid"] for row in positions] == [OTHER, STREAM], "the positions are the other way round"
 
 
+async def test_a_new_sink_misses_nothing_of_an_older_transaction_that_wrote_at_the_same_time(where: Address) -> None:
+    """Two pods are the first with a sink: the one whose transaction is newer has the database know it."""
+    receiver = ScriptedSink()
+    engine = engine_without_timeout(where)
+    async with engine.connect() as older, engine.connect() as newer:
+        await older.exec_driver_sql("SELECT pg_current_xact_id()")
+        await save(newer, batch_of([said(0, 1)]), CRM)
+        await newer.commit()
+        await save(older, batch_of([said(0)]), CRM)
+        await older.commit()
+    await engine.dispose()
+    async with draining(where, receiver.door()):
+        await until(lambda: OTHER in receiver.streams)
+    assert receiver.ids == [*ids_of(0, [0]), *ids_of(1, [0])]
+
+
 async def test_a_transaction_that_is_rolled_back_holds_nothing_back(where: Address) -> None:
     receiver = ScriptedSink()
     await known(where)
@@ -224,6 +240,39 @@ async def test_a_dead_receiver_is_asked_by_one_stream_and_gets_everything_when_i
         await eventually(lambda: none_of(where, "SELECT * FROM sink_streams"))
     assert len(receiver.got) == 20
     assert all(seqs == sorted(seqs) for seqs in receiver.streams.values())
+
+
+async def test_events_that_a_receiver_never_takes_keep_no_others_from_it_however_many_they_are(where: Address) -> None:
+    """As with a program that fails for each event of a type: 500 for those, for ever."""
+    receiver = ScriptedSink(script=lambda event: Later("HTTP 500") if event.type == "final" else Delivered())
+    limits = replace(LIMITS, held_streams=3, new_probe_s=0.05)
+    await write(where, [said(0, call) for call in range(5)])
+    async with draining(where, receiver.door(), limits=limits):
+        await eventually(lambda: sql(where, "SELECT 1 FROM sink_streams HAVING count(*) = 5"))
+        for call in range(10, 20):
+            await write(where, whole(call))
+        await until(lambda: len(receiver.got) == 10)
+    assert {event.type for event in receiver.got} == {"call.started"}
+
+
+async def test_an_event_that_never_goes_while_others_do_is_a_dead_letter_and_its_stream_goes_on(where: Address) -> None:
+    (poison,) = ids_of(0, [0])
+    receiver = ScriptedSink(script=lambda event: Later("HTTP 500") if event.id == poison else Delivered())
+    await write(where, [said(0), said(1)])
+    async with draining(where, receiver.door(), limits=replace(LIMITS, lone_attempts=3)):
+        await until(lambda: receiver.asked.count(poison) > 6)
+        assert receiver.got == [], "nothing else was taken, so it may be the receiver"
+        for index in range(100):
+            if receiver.got[-1:] and receiver.got[-1].stream == STREAM:
+                break
+            asked = receiver.asked.count(poison)
+            await write(where, [said(index, 1)])
+            await until(lambda asked=asked: receiver.asked.count(poison) > asked or STREAM in receiver.streams)
+        await until(lambda: STREAM in receiver.streams)
+    ((letter, reason),) = await dead(where)
+    assert letter == poison
+    assert reason == "HTTP 500. It took other events between 3 attempts with this one"
+    assert receiver.streams[STREAM] == [15]
 
 
 async def test_a_receiver_that_is_back_need_not_be_waited_for(where: Address) -> None:

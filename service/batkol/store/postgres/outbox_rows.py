@@ -61,7 +61,8 @@ def _save_events() -> Any:
 SAVE_EVENTS: Final = _save_events()
 """Takes events as JSON; those of an agent that has no sink in the database are left out."""
 
-_HERE: Final[ColumnElement[Any]] = literal_column("pg_current_xact_id()::text::bigint")
+# Not this transaction: an older one that still runs may write the first events of the sink, too.
+_HERE: Final[ColumnElement[Any]] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 _NAMES: Final = func.unnest(bindparam("names", type_=ARRAY(Text))).column_valued("name")
 _REGISTER: Final = (
     insert(sinks)
@@ -74,7 +75,7 @@ _REGISTER: Final = (
 
 
 async def register_sinks(connection: AsyncConnection, wanted: OutboxSettings) -> None:
-    """Have the database know these sinks; a new one begins with what this transaction writes.
+    """Have the database know these sinks; a new one begins with what this transaction writes, and older ones that run.
 
     Raises what the database does. It comes before all else that the transaction writes: two pods that begin with the
     same sink wait for each other here, and nowhere in a circle.
