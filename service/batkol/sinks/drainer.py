@@ -19,6 +19,7 @@ import structlog
 from batkol.backoff import jittered
 from batkol.sinks.connection import LostError
 from batkol.sinks.delivery import Delivered
+from batkol.sinks.doubts import NewEvents, Untakeable
 from batkol.sinks.feed import Feed
 from batkol.sinks.limits import LIMITS, DrainerLimits
 from batkol.sinks.outbox import SinkOutbox
@@ -53,6 +54,8 @@ class Drainer:
         self._limits = limits
         self._on_delay = on_delay
         self._log = log.bind(sink=feed.name)
+        self._new = NewEvents(limits)
+        self._untakeable = Untakeable(limits)
         self._woken = asyncio.Event()
         self._rests = asyncio.Event()  # nothing can be handed on now
         self._rests.set()
@@ -130,6 +133,8 @@ class Drainer:
         self._rests.clear()
         self._look_at = self._backlog_at = self._probe_at = 0.0
         self._touch_at = self._now() + TOUCH_S
+        self._new.begin(self._outbox.held, self._now())
+        self._untakeable.begin()
         self._delivery_fault = self._outbox.fault
         if not self._database_fault:
             self._log.info("[SINK] this pod delivers the events of the sink")
@@ -177,21 +182,24 @@ class Drainer:
         return worked
 
     async def _deliver_new(self) -> bool:
-        if len(self._outbox.held) >= self._limits.held_streams:
+        held = self._outbox.held
+        if not self._new.may_begin(held, self._now()):
             return False
-        events = await self._outbox.next()
+        events = self._new.chosen(await self._outbox.next(), held)
         if not events:
             self._held_back_s = await self._outbox.held_back_s() or 0.0
             return False
         self._held_back_s = 0.0
-        tried = await self._deliver([each for each in events if each.stream_sid not in self._outbox.held])
+        tried = await self._deliver([each for each in events if each.stream_sid not in held])
+        self._new.learn(tried, self._now())
+        self._untakeable.learn(tried)
         await self._settle(self._noted(tried, settled(tried, self._limits.retry)), events[-1].at)
         return True
 
     async def _deliver_due(self) -> bool:
         """Try streams that waited: one alone while the receiver takes nothing."""
         streams, events = await self._outbox.due(1 if self._fails else self._limits.due_streams)
-        tried = await self._deliver(events)
+        tried = self._untakeable.judged(await self._deliver(events), self._outbox.held)
         done = settled(tried, self._limits.retry, streams)
         if tried and not (done.delivered or done.refused):
             self._probe_at = self._now() + self._limits.retry.wait_s(self._fails)

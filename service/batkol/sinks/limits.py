@@ -30,7 +30,13 @@ class DrainerLimits:
     deliver_s: float = 600.0
     """A sink that has not given its outcomes by then is given up for this time."""
     held_streams: int = 100
-    """Streams that may wait for a sink before it gets no new events, of whatever stream."""
+    """Streams that may wait for a sink that seems to be away before it gets no new events, of whatever stream."""
+    away_after: int = 16
+    """A sink that did not take so many new events in a row seems to be away."""
+    new_probe_s: float = 60.0
+    """A new event is tried this often with a sink that seems to be away: the events that wait may be at fault."""
+    lone_attempts: int = 200
+    """Attempts with one event, between which the sink took others, before it is a dead letter: more than an hour."""
     due_streams: int = 20
     """Waiting streams that are tried at once."""
 
