@@ -21,6 +21,9 @@ from batkol.store.postgres.faults import DB_ERRORS
 UNLOCK_S: Final = 1.0
 """Seconds in which a lock is given back in good order."""
 
+ADOPT_S: Final = 3600.0
+"""Seconds in which an outbox from another server is put into order: it may have millions of events."""
+
 
 class SinkOutbox:
     """One sink's view. All raise the database's errors, or `LostError`: the lock is gone, and nothing was noted."""
@@ -79,9 +82,10 @@ class SinkOutbox:
         """Order events by their positions alone: they were copied from a server that had counted more transactions."""
         agent = self._key[0]
         async with self._shared.transaction(self._connection()) as on:
-            await on.execute(statements.ADOPT_LOCK, agent)
-            if (await on.fetchrow(statements.FOREIGN, agent))["is_foreign"]:
-                await on.execute(statements.ADOPT, agent)
+            await on.execute(statements.WITHOUT_LIMIT)
+            await on.execute(statements.ADOPT_LOCK, agent, timeout=ADOPT_S)
+            if (await on.fetchrow(statements.FOREIGN, agent, timeout=ADOPT_S))["is_foreign"]:
+                await on.execute(statements.ADOPT, agent, timeout=ADOPT_S)
 
     async def next(self) -> list[StoredEvent]:
         """Return the next events, those that the sink does not want included."""

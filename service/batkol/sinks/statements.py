@@ -136,6 +136,7 @@ WITH newest AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS 
 SELECT EXISTS (SELECT 1 FROM outbox, newest WHERE agent = $1 AND transaction >= newest.id)
     OR EXISTS (SELECT 1 FROM sinks, newest WHERE agent = $1 AND transaction >= newest.id) AS is_foreign
 """
+WITHOUT_LIMIT: Final = "SET LOCAL statement_timeout = 0"
 ADOPT_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('batkol.outbox/' || $1::text, 0))"
 ADOPT: Final = """
 WITH moved AS (

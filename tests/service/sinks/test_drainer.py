@@ -21,6 +21,7 @@ from support.network.relay import relaying
 from support.postgres.records import CALLER, final_event, who
 from support.postgres.server import Server
 from support.postgres.sql import connection, sql
+from support.postgres.store_parts import QUICK
 from support.sinks.pods import AGENT, CRM, LIMITS, draining, handed_on, ids_of, said, whole, write
 from support.sinks.receiver import ScriptedSink
 from support.time.waiting import eventually, until
@@ -437,6 +438,23 @@ async def test_events_that_were_copied_to_a_server_with_fewer_transactions_go_on
         await write(where, [said(3), said(2, 1)])
         await until(lambda: len(got.ids) == 7)
     assert got.streams == {STREAM: [5, 15, 25, 35], OTHER: [5, 15, 25]}
+
+
+async def test_putting_many_copied_events_into_order_may_take_longer_than_a_statement_may(where: Address) -> None:
+    """Millions of events take Postgres minutes; else no sink would ever begin again."""
+    receiver = ScriptedSink()
+    await write(where, [said(0)])
+    for table in ("outbox", "sinks"):
+        await sql(where, f"UPDATE {table} SET transaction = transaction + {2**40}")
+    await sql(
+        where,
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN PERFORM pg_sleep({QUICK.statement_s + 0.2}); RETURN new; END $$",
+    )
+    await sql(where, "CREATE TRIGGER slow BEFORE UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION slowly()")
+    async with draining(where, receiver.door()):
+        await until(lambda: receiver.got, seconds=15.0)
+    assert receiver.ids == ids_of(0, [0])
 
 
 # -- news -------------------------------------------------------------------------------------------------------------

@@ -43,15 +43,15 @@ async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s:
         try:
             await holder.commit()  # no transaction stands open meanwhile: it would hold back the vacuum
             await _adopt_erasures(engine)
+            counts["outbox"] = 0  # before its calls, which take their events along uncounted
+            while expired := await expire_events(engine, OUTBOX_BATCH, min(days or OUTBOX_DAYS, OUTBOX_DAYS)):
+                counts["outbox"] += expired
+                await asyncio.sleep(pause_s)
             for table, old in _old(days):
                 counts[table.name] = 0
                 while deleted := await _delete(engine, table, old, batch):
                     counts[table.name] += deleted
                     await asyncio.sleep(pause_s)
-            counts["outbox"] = 0
-            while expired := await expire_events(engine, OUTBOX_BATCH, min(days or OUTBOX_DAYS, OUTBOX_DAYS)):
-                counts["outbox"] += expired
-                await asyncio.sleep(pause_s)
             counts["sinks"] = await forget_sinks(engine)
         finally:
             await holder.execute(select(func.pg_advisory_unlock(DELETING)))

@@ -114,6 +114,16 @@ async def test_retention_of_calls_takes_their_events(kept: Kept) -> None:
     assert [id_ for id_, _ in await events(kept.where)] == ids_of(1, [0])
 
 
+async def test_events_that_go_with_their_calls_are_counted_for_the_sinks_that_had_not_got_them(kept: Kept) -> None:
+    await write(kept.where, [said(index) for index in range(3)])
+    await age(kept.where, 24 * 2)
+    await sql(kept.where, "UPDATE outbox SET written_at = written_at - interval '2 days'")
+
+    assert (await retain(kept.database.reading, 1, pause_s=0.0))["calls"] == 1
+    assert await events(kept.where) == []
+    assert await sql(kept.where, "SELECT expired FROM sinks") == [{"expired": 3}]
+
+
 async def test_old_events_go_and_are_counted_for_the_sinks_that_had_not_got_them(where: Address) -> None:
     database = Database(where, pool_size=1)
     await write(where, [said(index) for index in range(4)])
