@@ -49,6 +49,11 @@ INSERT INTO sink_letters (agent, sink, position, reason, again_at)
 SELECT sinks.agent, sinks.name, outbox.position, '', now() FROM outbox JOIN sinks ON sinks.agent = outbox.agent
 WHERE sinks.agent = $1 AND sinks.name = $2
     AND (outbox.transaction, outbox.position) <= (sinks.transaction, sinks.position)
+    AND NOT EXISTS (
+        SELECT 1 FROM sink_streams AS waiting WHERE waiting.agent = sinks.agent AND waiting.sink = sinks.name
+            AND waiting.stream_sid = outbox.stream_sid
+            AND (outbox.transaction, outbox.position) > (waiting.transaction, waiting.position)
+    )
 """
 _AGAIN_UPDATE: Final = "ON CONFLICT (agent, sink, position) DO UPDATE SET again_at = now(), attempts = 0"
 _AGAIN_TIME: Final = f"{_AGAIN} AND outbox.at >= $3 AND outbox.at < $4 {_AGAIN_UPDATE}"

@@ -151,6 +151,26 @@ async def test_a_dead_letter_is_sent_again_by_its_id_alone_and_another_event_wit
     assert "events are kept for 7 days" in heard.lines[-1]
 
 
+async def test_an_event_that_still_waits_is_not_sent_again(where: Address) -> None:
+    """It would arrive before those that it waits for."""
+    heard, stuck = Heard(), ids_of(0, [1])
+    receiver = ScriptedSink(script=lambda event: Later("busy") if event.id in stuck else Delivered())
+    await write(where, [said(0), said(1), said(2)])
+    async with draining(where, receiver.door()):
+        await eventually(lambda: through(where))
+        await until(lambda: receiver.asked.count(stuck[0]) > 1)
+        asked = ReplayRequest(sink="crm", ids=tuple(ids_of(0, [2])))
+        assert await carry_out_replay(where.dsn, asked, write_line=heard) == 1
+        assert "still waits for the sink is not sent again" in heard.lines[-1]
+        asked = ReplayRequest(sink="crm", ids=tuple(ids_of(0, [0, 1, 2])))
+        assert await carry_out_replay(where.dsn, asked, write_line=heard) == 0
+        assert heard.lines[-2] == "reception/crm: 1 events are sent again"
+        await until(lambda: [event.id for event in receiver.got] == ids_of(0, [0, 0]))
+        stuck.clear()
+        await until(lambda: len(receiver.ids) == 3)
+    assert receiver.ids == ids_of(0, [0, 1, 2])
+
+
 async def test_a_time_is_sent_again_to_one_sink_as_far_as_it_wants_the_events(where: Address) -> None:
     ends, all_ = ScriptedSink("ends"), ScriptedSink("all")
     heard, both = Heard(), OutboxSettings(AGENT, ("ends", "all"))
