@@ -157,10 +157,13 @@ UPDATE outbox SET transaction = 3 WHERE agent = $1
 
 
 COUNTED: Final = 100_000
-"""Pending events that are counted; more of them take the database too long."""
+"""Events behind a sink's position that are looked at to count those that it wants; more take the database too long."""
 
-BACKLOG: Final = f"""
-SELECT least(fresh.events + waiting.events, {COUNTED})::bigint AS pending,
+
+def backlog(counted: int) -> str:
+    """Return the statement that counts what waits; `$3` are the types that the sink wants."""
+    return f"""
+SELECT least(fresh.events + waiting.events, {counted})::bigint AS pending,
     coalesce(extract(epoch FROM now() - least(fresh.oldest, waiting.oldest)), 0)::float8 AS oldest_s,
     (SELECT count(*) FROM sink_streams WHERE agent = sinks.agent AND sink = sinks.name) AS streams,
     (SELECT count(*) FROM sink_letters WHERE agent = sinks.agent AND sink = sinks.name AND again_at IS NULL)
@@ -169,10 +172,10 @@ SELECT least(fresh.events + waiting.events, {COUNTED})::bigint AS pending,
         AS replays,
     sinks.delivered, sinks.expired
 FROM sinks, LATERAL (
-    SELECT count(*) AS events, min(written_at) AS oldest FROM (
-        SELECT written_at FROM outbox WHERE outbox.agent = sinks.agent
-            AND (outbox.transaction, outbox.position) > (sinks.transaction, sinks.position) AND kind = ANY($3::text[])
-        ORDER BY outbox.transaction, outbox.position LIMIT {COUNTED}
+    SELECT count(*) FILTER (WHERE is_wanted) AS events, min(written_at) FILTER (WHERE is_wanted) AS oldest FROM (
+        SELECT written_at, kind = ANY($3::text[]) AS is_wanted FROM outbox WHERE outbox.agent = sinks.agent
+            AND (outbox.transaction, outbox.position) > (sinks.transaction, sinks.position)
+        ORDER BY outbox.transaction, outbox.position LIMIT {counted}
     ) AS counted
 ) AS fresh, LATERAL (
     SELECT count(*) AS events, min(outbox.written_at) AS oldest
@@ -183,3 +186,6 @@ FROM sinks, LATERAL (
 ) AS waiting
 WHERE sinks.agent = $1 AND sinks.name = $2
 """
+
+
+BACKLOG: Final = backlog(COUNTED)

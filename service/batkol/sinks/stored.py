@@ -79,7 +79,7 @@ class Backlog(msgspec.Struct, frozen=True):
     """Figures of a sink, by the database."""
 
     pending: int
-    """Events; counted up to `COUNTED`."""
+    """Events; counted among the next `COUNTED` of the outbox, whether the sink wants those or not."""
     oldest_s: float
     """Seconds since the oldest of them was written; 0 if there is none."""
     streams: int

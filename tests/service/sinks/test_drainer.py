@@ -10,6 +10,7 @@ from batkol.rights import Right
 from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
 from batkol.sinks.feed import Feed
 from batkol.sinks.limits import DrainerLimits
+from batkol.sinks.statements import backlog
 from batkol.sinks.statistics import SinkState, SinkStatistics
 from batkol.store.journal.records import AnyRecord
 from batkol.store.options import OutboxSettings
@@ -18,7 +19,7 @@ from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import Database, engine_without_timeout
 from batkol.store.postgres.erase import erase
 from support.network.relay import relaying
-from support.postgres.records import CALLER, final_event, who
+from support.postgres.records import CALLER, ended_event, final_event, who
 from support.postgres.server import Server
 from support.postgres.sql import connection, sql
 from support.postgres.store_parts import QUICK
@@ -455,6 +456,17 @@ async def test_putting_many_copied_events_into_order_may_take_longer_than_a_stat
     async with draining(where, receiver.door()):
         await until(lambda: receiver.got, seconds=15.0)
     assert receiver.ids == ids_of(0, [0])
+
+
+async def test_counting_what_waits_looks_at_so_many_events_however_few_of_them_are_wanted(where: Address) -> None:
+    """Else a sink of few events that was away for days has the database read millions of others every 5 s."""
+    await write(where, [said(index) for index in range(10)])
+    await write(where, [handed_on(ended_event())])
+    pending = []
+    for most in (5, 20):
+        (row,) = await sql(where, backlog(most), AGENT, "crm", ["call.ended"])
+        pending.append(row["pending"])
+    assert pending == [0, 1]
 
 
 # -- news -------------------------------------------------------------------------------------------------------------
