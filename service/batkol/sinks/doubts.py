@@ -1,4 +1,4 @@
-"""What is in doubt when a receiver does not take an event: whether it is the receiver that is away, or the event.
+"""Doubts about an event that a receiver does not take: the receiver may be away, or the event at fault.
 
 Many streams that wait look like a receiver that is away, and may be events that it can never take: its program fails
 for each of a type, say, and answers 500. The first must cost little, the second must not keep everything else from
@@ -16,7 +16,7 @@ from batkol.sinks.stored import StoredEvent
 
 
 class NewEvents:
-    """Whether new events are begun, and how many, though many streams wait."""
+    """Limits of new events while many streams wait."""
 
     def __init__(self, limits: DrainerLimits) -> None:
         self._limits = limits
@@ -29,7 +29,7 @@ class NewEvents:
         self._probe_at = now + self._limits.new_probe_s if len(held) >= self._limits.held_streams else 0.0
 
     def may_begin(self, held: Collection[str], now: float) -> bool:
-        """Whether any new event may be tried now."""
+        """Return whether any new event may be tried now."""
         return not self._seems_away(held) or now >= self._probe_at
 
     def chosen(self, events: Sequence[StoredEvent], held: Collection[str]) -> Sequence[StoredEvent]:
@@ -64,7 +64,7 @@ class Untakeable:
         self._failures.clear()
 
     def learn(self, tried: Tried) -> None:
-        """Take note of what became of events that nobody doubts."""
+        """Take note of what became of events that did not wait."""
         self._taken += sum(isinstance(outcome, Delivered) for _, outcome in tried)
 
     def judged(self, tried: Tried, held: Collection[str]) -> list[tuple[StoredEvent, Outcome]]:

@@ -1,4 +1,4 @@
-"""Whether it is the receiver that is away, or the event that it cannot take."""
+"""Doubts about a receiver that does not take an event: it may be away, or the event at fault."""
 
 from datetime import UTC, datetime
 
