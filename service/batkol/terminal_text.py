@@ -65,14 +65,20 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 
 def newest(label: str, text: str, columns: int) -> str:
-    """Return a label and as many of a text's last words as one line of so many columns has room for."""
+    """Return a label and as many of a text's last words as one line of so many columns has room for.
+
+    Of a last word that is too long for the line, its end is shown.
+    """
     words: Sequence[str] = without_steering(text).split()
     left = columns - cells(label)
     for dropped in range(len(words)):
         shown = " ".join(words[dropped:]) if not dropped else " ".join(["…", *words[dropped:]])
         if cells(shown) <= left:
             return label + isolated(shown)
-    return label.rstrip()
+    end = words[-1] if words else ""
+    while end and (cells(f"…{end}") > left or not _cells(end[0])):
+        end = end[1:]
+    return label + isolated(f"…{end}") if end else label.rstrip()
 
 
 def _cells(character: str) -> int:

@@ -55,8 +55,17 @@ def test_a_growing_line_keeps_its_newest_words_and_fills_one_line(words: list[st
     kept = "".join(ISOLATE.findall(shown)).removeprefix("…").split()
 
     assert cell_len(shown) <= columns
-    assert kept == words[len(words) - len(kept) :]
     assert kept or not words
+    if words and cell_len(f"🟡 Partial: … {words[-1]}") > columns and len(kept) == 1:
+        assert words[-1].endswith(kept[0])
+    else:
+        assert kept == words[len(words) - len(kept) :]
+
+
+def test_of_a_word_too_long_for_the_line_its_end_is_shown_and_no_point_without_its_letter() -> None:
+    assert newest("🟡 Partial: ", "שלום אנציקלופדיות", 24) == "🟡 Partial: \u2068…נציקלופדיות\u2069"
+    assert newest("12345678: ", "בְּשִׂמְחָה", 14) == "12345678: \u2068…מְחָה\u2069"
+    assert newest("12345678: ", "שלום", 10) == "12345678:"
 
 
 @pytest.mark.parametrize("text", ["בְּשִׂמְחָה", "🟢 Final: ", "👂", "☎  CA0", "⚑", "🔊", "\u2068תור\u2069", "⚪ · → –"])
