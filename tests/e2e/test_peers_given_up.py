@@ -21,8 +21,8 @@ from support.http.raw_websocket import CONT, TEXT, RawWebSocket, frame, text
 from support.service.stack import QUICK, Stack, stack, words_of
 from support.twilio import dialing
 
-TALK = script([["שלום", "אני", "רוצה"]], lead_ms=300, tail_ms=900)
-SHORT_S = 0.4
+TALK = script([["שלום", "אני", "רוצה"]], lead_ms=300, tail_ms=1500)
+SHORT_S = 0.8
 FRAGMENTS = frame(CONT, fin=False) * 40_000
 
 
