@@ -13,14 +13,13 @@ from typing import Any, Final
 import pytest
 
 from batkol.events.events import CallStarted, Event, encode
-from batkol.events.outgoing import OUTGOING
-from batkol.simulators.twilio.caller import Caller
 from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
 from support.http.webhook_receiver import Receiver, receiving, status
 from support.postgres.server import Server, database, running_server
 from support.process.programs import free_ports
 from support.service.stack import QUICK, Stack, plain, stack, words_of
+from support.sinks.calls import call_with_two_finals, handed_on
 from support.time.waiting import eventually, until
 
 SECRET: Final = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
@@ -62,22 +61,7 @@ async def a_pod(folder: Path, where: Address, url: str, name: str = "pod-0", **o
 
 async def call(up: Stack) -> str:
     """Make a call of two utterances; return its SID."""
-
-    async def talk(caller: Caller) -> None:
-        await caller.say(SPEECH.mulaw)
-        await up.heard.has_finals(caller.plan.call_sid, 2)
-
-    return (await up.call(script=talk, caller=CALLER, called=CALLED)).call_sid
-
-
-def handed_on(up: Stack, *call_sids: str) -> list[Event]:
-    """The events of calls that the store keeps, as the bus had them."""
-    return [
-        event
-        for call_sid in call_sids
-        for event in up.heard.events[call_sid]
-        if str(event.__struct_config__.tag) in OUTGOING
-    ]
+    return await call_with_two_finals(up, SPEECH.mulaw, caller=CALLER, called=CALLED)
 
 
 def once(receiver: Receiver) -> dict[str, dict[str, Any]]:

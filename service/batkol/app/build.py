@@ -124,11 +124,8 @@ async def _service(
     metrics = await stack.enter_async_context(aclosing(Metrics(settings.pod_name)))
     tracing = _tracing(settings, exporters)
     stack.push_async_callback(tracing.close)
-    source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
     store = await _store(settings, stack, tasks)
-    live = Live(source, defaults=_tuning(settings), means=reply_means(settings))
-    await tasks.own(stack, live.run, "live", may_return=source is None)
-    await live.ready()
+    live = await _live(settings, stack, tasks)
     flags = await _flags(settings, live, metrics, stack)
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack, patience)
     health = _health(settings, recognizers, patience)
@@ -137,15 +134,10 @@ async def _service(
     stack.push_async_callback(vad.aclose)
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
-    voices, context_of = _voices(settings, metrics, stack), partial(flag_context, settings, calls)
     parts = AgentParts(
-        live=live,
-        flags=flags,
-        metrics=metrics,
-        voices=voices,
-        context_of=context_of,
-        chosen_of=partial(chosen, calls),
-    )
+        live=live, flags=flags, metrics=metrics, voices=_voices(settings, metrics, stack),
+        context_of=partial(flag_context, settings, calls), chosen_of=partial(chosen, calls),
+    )  # fmt: skip
     made = await agent(settings, parts, stack, tasks)
     continuations = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
     stack.push_async_callback(continuations.aclose)
@@ -169,6 +161,14 @@ async def _service(
         telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
     )
+
+
+async def _live(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Live:
+    source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
+    live = Live(source, defaults=_tuning(settings), means=reply_means(settings))
+    await tasks.own(stack, live.run, "live", may_return=source is None)
+    await live.ready()
+    return live
 
 
 async def _flags(settings: Settings, live: Live, metrics: Metrics, stack: AsyncExitStack) -> Flags:

@@ -34,33 +34,14 @@ def program(path: Path, folder: Path) -> str:
     return shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
 
 
-def to_try(
-    *,
-    url: str,
-    public_url: str,
-    internal: str,
-    auth_token: str,
-    model: str,
-    live: Path,
-    log: Path,
-    batkol: str,
-    stored: bool,
-) -> str:
-    """Return addresses and commands to try. The commands run as they are in another terminal, in the same folder."""
-    control = model.removesuffix("/v1") + "/control"
-    service = f"--internal {internal} \\\n      --auth-token {auth_token} \\\n      --public-url {public_url}"
-    flags, tuning, file = (shlex.quote(str(path)) for path in (live / FLAGS, live / TUNING, log))
-    kept = f"""    {internal}/v1/history/calls   the history
-    {internal}/v1/leads           the leads
-"""
-    return f"""
+_TO_TRY: Final = """
 Everything stays up; Ctrl-C ends it.
 
 In a browser; no address asks for a token:
 
     {internal}/console/           the console: calls, a phone
     {internal}/docs               every route of the API
-{kept if stored else ""}
+{kept}
 To talk to the agent, choose "Phone" in the console, and let the built-in voice
 speak: Google's double hears no other voice.
 
@@ -105,3 +86,35 @@ The service's log, until Ctrl-C:
 
     tail -f {file}
 """
+
+
+def to_try(
+    *,
+    url: str,
+    public_url: str,
+    internal: str,
+    auth_token: str,
+    model: str,
+    live: Path,
+    log: Path,
+    batkol: str,
+    stored: bool,
+) -> str:
+    """Return addresses and commands to try. The commands run as they are in another terminal, in the same folder."""
+    control = model.removesuffix("/v1") + "/control"
+    service = f"--internal {internal} \\\n      --auth-token {auth_token} \\\n      --public-url {public_url}"
+    flags, tuning, file = (shlex.quote(str(path)) for path in (live / FLAGS, live / TUNING, log))
+    kept = f"""    {internal}/v1/history/calls   the history
+    {internal}/v1/leads           the leads
+"""
+    return _TO_TRY.format(
+        url=url,
+        internal=internal,
+        control=control,
+        service=service,
+        flags=flags,
+        tuning=tuning,
+        file=file,
+        batkol=batkol,
+        kept=kept if stored else "",
+    )

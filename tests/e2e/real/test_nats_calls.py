@@ -11,14 +11,13 @@ from typing import Any, Final
 import nats
 from nats.js.errors import NotFoundError
 
-from batkol.events.events import Event, PartialText, encode
-from batkol.events.outgoing import OUTGOING
-from batkol.simulators.twilio.caller import Caller
+from batkol.events.events import PartialText, encode
 from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
 from support.nats.server import NatsServer
 from support.postgres.server import database, running_server
 from support.service.stack import QUICK, Stack, stack
+from support.sinks.calls import call_with_two_finals, handed_on
 from support.time.waiting import eventually
 
 SPEECH: Final = script([["שלום", "תודה"], ["בבקשה", "אני", "רוצה"]], tail_ms=800)
@@ -44,17 +43,7 @@ async def a_pod(folder: Path, where: Address, url: str) -> AsyncIterator[Stack]:
 
 async def call(up: Stack) -> str:
     """Make a call of two utterances; return its SID."""
-
-    async def talk(caller: Caller) -> None:
-        await caller.say(SPEECH.mulaw)
-        await up.heard.has_finals(caller.plan.call_sid, 2)
-
-    return (await up.call(script=talk)).call_sid
-
-
-def handed_on(up: Stack, *sids: str) -> list[Event]:
-    """The events of calls that the store keeps, as the bus had them."""
-    return [each for sid in sids for each in up.heard.events[sid] if str(each.__struct_config__.tag) in OUTGOING]
+    return await call_with_two_finals(up, SPEECH.mulaw)
 
 
 async def test_events_of_calls_are_stored_once_in_order_and_partials_go_out_beside_them(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from batkol.events.outgoing import without_person
@@ -114,8 +115,19 @@ async def save(connection: AsyncConnection, batch: Batch, handed_on: OutboxSetti
     with _ours():
         leads = _leads(batch.rows, changed)
         leads_json = as_json(leads) if leads else ""
-    for statement, rows in (
-        (statements.SAVE_LEADS, leads_json),
+    for statement, rows in _writes(batch, leads_json, batch.outbox if handed_on is not None else ""):
+        if len(rows) > len("[]"):
+            with clock:
+                await connection.execute(statement, {statements.ROWS: rows})
+    with clock:
+        await _end(connection, batch, changed)
+    return clock.slowest_s
+
+
+def _writes(batch: Batch, leads: str, outbox: str) -> Sequence[tuple[Executable, str]]:
+    """Return the statements for the rows of a batch, in their order, each with its rows as JSON."""
+    return (
+        (statements.SAVE_LEADS, leads),
         (statements.SAVE_FINALS, batch.finals),
         (statements.SAVE_REVISIONS, batch.revisions),
         (statements.SAVE_EVENTS, batch.events),
@@ -124,14 +136,8 @@ async def save(connection: AsyncConnection, batch: Batch, handed_on: OutboxSetti
         (reply_statements.SAVE_TOOL_CALLS, batch.tool_calls),
         (lead_fields.LOCK_LEADS, batch.lead_fields),
         (lead_fields.SAVE_LEAD_FIELDS, batch.lead_fields),
-        (SAVE_EVENTS, "" if handed_on is None else batch.outbox),
-    ):
-        if len(rows) > len("[]"):
-            with clock:
-                await connection.execute(statement, {statements.ROWS: rows})
-    with clock:
-        await _end(connection, batch, changed)
-    return clock.slowest_s
+        (SAVE_EVENTS, outbox),
+    )
 
 
 async def _end(connection: AsyncConnection, batch: Batch, changed: Sequence[Any]) -> None:
