@@ -26,6 +26,7 @@ NO_REQUESTS = (b"rubbish\r\n\r\n", post(b"x" * 1000, "/twilio/voice"), handshake
 async def test_a_flood_of_half_requests_harms_no_call_and_no_probe(tmp_path: Path) -> None:
     google = SpeechDouble()
     async with serving(tmp_path, await google.start(), speed=QUICK, descriptors=DESCRIPTORS) as served:
+        await served.ready()
         live = asyncio.create_task(place_call(served.plan(TALK.mulaw)))
         await served.speaking()
         async with AsyncExitStack() as held:

@@ -17,7 +17,7 @@ from batkol.voices.marked.voice import script
 from support.http.hostile_server import hostile_http
 from support.service.process import Served, serving
 from support.service.stack import QUICK, words_of
-from support.time.waiting import eventually, until
+from support.time.waiting import until
 
 ONE = script([["שלום", "תודה"]], tail_ms=700)
 SECRET = "Zq7"
@@ -35,11 +35,7 @@ async def served_call(
             serving(folder, port, speed=QUICK, **variables) as served,
             httpx.AsyncClient(trust_env=False) as http,
         ):
-
-            async def ready() -> bool:
-                return bool((await http.get(f"{served.internal}/readyz")).json()["status"] == "ready")
-
-            await eventually(ready)
+            await served.ready()
             report = await place_call(served.plan(ONE.mulaw))
             assert report.clean
             await until(delivered)

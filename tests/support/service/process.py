@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from batkol.client import ClientError, FeedEndedError
 from batkol.events.events import AnyEvent, CallEnded, FinalText, RevisedText, UtteranceStarted
 from batkol.simulators.client.watching import watching
@@ -20,6 +22,7 @@ from batkol.simulators.twilio.caller import CallPlan
 from support.process import forked
 from support.process.forked import ForkedProcess
 from support.service.stack import PUBLIC, TOKEN, plain, write_flag
+from support.time.waiting import eventually
 
 SERVE: Final = "from batkol.main import app; app(['serve', '--env-file', '/dev/null'])"
 _STALLING: Final = (
@@ -74,6 +77,15 @@ class Served:
         async with asyncio.timeout(45):
             while sum(isinstance(event, kind) for event in self.events) < count:
                 await asyncio.sleep(0.01)
+
+    async def ready(self) -> None:
+        """Wait until it takes calls: it listens before Google has answered its first look."""
+
+        async def is_ready() -> bool:
+            return (await http.get("/readyz")).status_code == 200
+
+        async with httpx.AsyncClient(base_url=self.internal, trust_env=False, timeout=30) as http:
+            await eventually(is_ready)
 
     async def speaking(self) -> None:
         await self.until(UtteranceStarted)
