@@ -86,10 +86,14 @@ class ReplySounded(msgspec.Struct, frozen=True):
 
 
 class ReplyPlayed(msgspec.Struct, frozen=True):
-    """The caller has heard the last sound of an attempt. `owes_text`: of its tools' results nothing was said."""
+    """The caller has heard the last sound of an attempt.
+
+    `owes_text`: of its tools' results nothing was said. `broke`: a fault kept the rest of it from being spoken.
+    """
 
     attempt: int
     owes_text: bool = False
+    broke: bool = False
 
 
 class AttemptLost(msgspec.Struct, frozen=True):

@@ -232,7 +232,7 @@ class Replies:
             self._settle(voiced)
         finally:  # by a defect, too: else nothing more would be said in this call
             owes_text = voiced.reply is not None and voiced.reply.owes_text
-            self._put(inputs.ReplyPlayed(voiced.attempt, owes_text))
+            self._put(inputs.ReplyPlayed(voiced.attempt, owes_text, broke=bool(voiced.fault)))
 
     def _settle(self, voiced: Voiced) -> None:
         self._outlet.observe(settled(voiced, self.playout.hear(voiced)))

@@ -70,6 +70,11 @@ class SilenceClock:
         return self._timers.is_set(Timer.APOLOGY)
 
     @property
+    def filler_said(self) -> bool:
+        """Whether the caller waits and has heard the filler, and not yet the apology."""
+        return self.running and not self._timers.is_set(Timer.FILLER)
+
+    @property
     def last_commit(self) -> float | None:
         """The latest time to commit a turn with an answer that is to come before the filler; None once that is said."""
         filler = self._timers.due(Timer.FILLER)

@@ -122,7 +122,8 @@ def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
         turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
         turn.actions.append(HangUp())
         return
-    if event.owes_text:
+    waits = turn.answers and turn.clock.filler_said  # the filler asked the caller to wait for more
+    if event.owes_text or (event.broke and waits):
         turn.say(StockPhrase.APOLOGY)
         return
     give_the_floor(turn, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from batkol.conversation.actions import (
     Action,
     Ask,
@@ -106,7 +108,7 @@ def test_a_pause_is_given_time_to_end_before_the_answerer_is_asked() -> None:
     talk = Talk()
     talk.then(CallerBegan(0))
     talk.then(CallerPaused(0, talk.now), 0.1)
-    assert talk.then(TextReached(0, "מה השעה"), 0.05) == []  # 150 ms after the last sample
+    assert talk.then(TextReached(0, "מה השעה"), 0.04) == []  # 140 ms after the last sample
     assert in_state(talk, State.GUESSING)
     assert talk.wait(0.005) == []
     assert talk.wait(0.01) == [Ask(1, "מה השעה", speculative=True)]
@@ -117,7 +119,7 @@ def test_a_pause_that_ends_in_time_costs_no_attempt() -> None:
         talk = Talk()
         talk.then(CallerBegan(0))
         talk.then(CallerPaused(0, talk.now), 0.1)
-        talk.then(TextReached(0, "מה השעה"), 0.05)
+        talk.then(TextReached(0, "מה השעה"), 0.04)
         assert talk.then(end, 0.005) == []
         assert talk.wait(1.0) == []
 
@@ -126,7 +128,7 @@ def test_the_end_of_speech_does_not_wait_for_the_pause_to_end() -> None:
     talk = Talk()
     talk.then(CallerBegan(0))
     talk.then(CallerPaused(0, talk.now), 0.1)
-    talk.then(TextReached(0, "מה השעה"), 0.05)
+    talk.then(TextReached(0, "מה השעה"), 0.04)
     done = talk.then(CallerStopped(0, talk.now - 0.15), 0.005)
     assert done == [Ask(1, "מה השעה", speculative=False), Release(1)]
     assert talk.wait(0.5) == []
@@ -136,7 +138,7 @@ def test_a_text_that_changes_in_a_pause_is_asked_about_when_the_pause_has_lasted
     talk = Talk()
     talk.then(CallerBegan(0))
     talk.then(CallerPaused(0, talk.now), 0.1)
-    talk.then(TextReached(0, "מה השעה"), 0.05)
+    talk.then(TextReached(0, "מה השעה"), 0.04)
     talk.then(TextWithdrawn(0, by_speech=False), 0.005)
     assert talk.then(TextReached(0, "מה השעה עכשיו")) == []
     assert talk.wait(0.1) == [Ask(1, "מה השעה עכשיו", speculative=True)]
@@ -423,6 +425,24 @@ def test_a_reply_that_hangs_in_the_middle_is_given_up_unless_it_goes_on() -> Non
     assert talk.wait(60) == [], "the reply is heard"
     talk.then(ReplyRanDry(1))
     assert talk.wait(3.35) == [*filler, *apology]
+
+
+def test_a_reply_that_breaks_off_after_the_filler_is_apologized_for() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyRanDry(1))
+    assert talk.wait(1.35) == [SayPhrase(StockPhrase.FILLER)]
+    assert talk.then(ReplyPlayed(1, broke=True), 1.0) == [SayPhrase(StockPhrase.APOLOGY, 2)]
+
+
+@pytest.mark.parametrize(("pause_s", "broke"), [(1.0, True), (2.0, False)], ids=["no filler yet", "all was said"])
+def test_a_reply_that_ends_in_a_pause_gives_the_caller_the_floor(pause_s: float, *, broke: bool) -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyRanDry(1))
+    talk.wait(pause_s)
+    assert talk.then(ReplyPlayed(1, broke=broke)) == []
+    assert in_state(talk, State.LISTENING)
 
 
 def test_an_announcement_that_hangs_is_given_up_in_silence_where_there_is_no_answerer() -> None:
