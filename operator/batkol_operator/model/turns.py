@@ -86,7 +86,7 @@ class TurnsSpec(ResourcePart):
     )
 
     guess_quiet_milliseconds: int | None = _milliseconds(
-        "From the caller's last sound until the answerer is asked before the end of speech is known", 160
+        "From the caller's last sound until the answerer is asked before the end of speech is known", 150
     )
     keep_attempt_milliseconds: int | None = _milliseconds(
         "Speech that goes on keeps such an attempt so long, because it may be a breath", 150

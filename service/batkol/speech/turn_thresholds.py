@@ -8,7 +8,7 @@ import msgspec
 class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
     """The thresholds in force; each may be tuned while calls are up."""
 
-    guess_quiet_ms: int = 160  # from the caller's last sample until the answerer is asked before the end of speech
+    guess_quiet_ms: int = 150  # from the caller's last sample until the answerer is asked before the end of speech
     keep_attempt_ms: int = 150  # speech that goes on keeps the attempt so long: it may be a breath
     unfinished_ms: int = 400  # wait after an ending that needs another word
     dictation_ms: int = 900  # wait while digits are dictated
