@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from batkol_operator.kube import names
-from batkol_operator.model.connections import DatabaseSpec, Google, InternalApi, Twilio
+from batkol_operator.model.connections import Google, InternalApi, Twilio
+from batkol_operator.model.database import DatabaseSpec
 from batkol_operator.model.exposure import Exposure, NetworkPolicy
 from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule, listed, listed_by
 from batkol_operator.model.pod import PodSpec

@@ -1,7 +1,4 @@
-"""Connections of an agent: Twilio, Google, a database, clients of its internal API.
-
-The spec names Secrets; it never contains one.
-"""
+"""Connections of an agent: Twilio, Google, clients of its internal API."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from batkol_operator.model.endpoint import Endpoint, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed, listed_by
+from batkol_operator.model.secret_key import SecretKey
 
 _BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # visible ASCII without " # ? and @
 _API_URL: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!$->A-~]*)?$"
@@ -27,23 +25,6 @@ HostName = Annotated[
     ),
 ]
 """A DNS name with a dot in it whose last label begins with a letter."""
-
-
-class SecretKey(ResourcePart):
-    """One key of a Secret in the agent's namespace."""
-
-    name: str = Field(
-        min_length=1,
-        max_length=253,
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
-        description="Name of a Secret in the same namespace.",
-    )
-    key: str = Field(
-        min_length=1,
-        max_length=253,
-        pattern=r"^[-._a-zA-Z0-9]+$",
-        description="Key in that Secret.",
-    )
 
 
 class TwilioApiKey(ResourcePart):
@@ -237,77 +218,4 @@ class InternalApi(ResourcePart):
         json_schema_extra=listed_by("agent"),
         description="Consoles of other agents; the phone of this agent's console links to them. Everybody who may open "
         "the console with a token sees the addresses. A change rolls the pods.",
-    )
-
-
-class JournalSpec(ResourcePart):
-    """Records that the database does not have yet, on the disk of the pod's node; deleted with the pod."""
-
-    size_limit_mebibytes: int = Field(
-        256,
-        ge=16,
-        le=65_536,
-        description="Size from which on the pod refuses new records, in MiB; 256 hold about 500,000 finals. The "
-        "node's disk "
-        "must have this room. A change rolls the pods.",
-    )
-
-
-class DatabaseTimeoutsSpec(ResourcePart):
-    """Time limits of a pod for its database."""
-
-    connect_seconds: int | None = Field(
-        None, ge=1, le=300, description="Time limit for a connection, in seconds; absent: 5. A change rolls the pods."
-    )
-    statement_seconds: int | None = Field(
-        None,
-        ge=1,
-        le=3600,
-        description="The database server's time limit for a statement, in seconds; absent: 10. A change rolls the "
-        "pods.",
-    )
-    command_seconds: int | None = Field(
-        None,
-        ge=1,
-        le=3600,
-        description="The pod's time limit for a statement, for a server that does not answer, in seconds; absent: 15. "
-        "A change rolls the pods.",
-    )
-
-
-class DatabaseSpec(ResourcePart):
-    """Postgres database for calls and their transcripts. Each pod migrates its tables before it starts."""
-
-    url_secret_ref: SecretKey = Field(
-        description="Secret key with the database's URL, `postgresql://user:password@host:5432/name`; the user "
-        "needs the right to "
-        "create tables. A change of the reference rolls the pods; a change of the Secret takes effect in pods that "
-        "start "
-        "after it.",
-    )
-    pool_size: int = Field(
-        5,
-        ge=1,
-        le=100,
-        description="Connections of a pod for reading, besides one for writing and a short one at its start. A "
-        "change rolls "
-        "the pods.",
-    )
-    retention_days: int = Field(
-        0,
-        ge=0,
-        le=36_500,
-        description="Age in days at which calls, their transcripts and leads are deleted; 0: never. A change rolls "
-        "the pods.",
-    )
-    summary_prompt: str | None = Field(
-        None,
-        min_length=1,
-        max_length=32_768,
-        description="Instructions to the agent's answerer for a summary of each ended call; absent: no summaries. A "
-        "change rolls the pods.",
-    )
-    timeouts: DatabaseTimeoutsSpec | None = Field(None, description="Time limits of a pod for the database.")
-    journal: JournalSpec = Field(
-        default_factory=JournalSpec, description="Records that the database does not have yet."
     )

@@ -11,9 +11,9 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.connections import SecretKey
 from batkol_operator.model.endpoint import Endpoint, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
+from batkol_operator.model.secret_key import SecretKey
 
 _HEBREW: Final = "(?i)^(he|iw)(-il)?$"
 _MODELS: Final = ("default", "command_and_search")

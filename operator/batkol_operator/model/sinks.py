@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.connections import SecretKey
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
+from batkol_operator.model.secret_key import SecretKey
 from batkol_operator.model.speakers import KEY_CHANGE, Reference
 
 _HTTP: Final = "^https?://"

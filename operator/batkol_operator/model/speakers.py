@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.connections import SecretKey
 from batkol_operator.model.part import ResourcePart, ResourceRule
+from batkol_operator.model.secret_key import SecretKey
 
 DEFAULT: Final = "default"
 """The name of the one in `answerer` or `voice`."""

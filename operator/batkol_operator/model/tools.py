@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from batkol_operator.model.connections import SecretKey
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
+from batkol_operator.model.secret_key import SecretKey
 
 HANG_UP: Final = "hang_up"
 TRANSFER: Final = "transfer"

@@ -11,7 +11,9 @@ from typing import Final
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.connections import DatabaseTimeoutsSpec, InternalApi, SecretKey, Twilio
+from batkol_operator.model.connections import InternalApi, Twilio
+from batkol_operator.model.database import DatabaseTimeoutsSpec
+from batkol_operator.model.secret_key import SecretKey
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.resources.replies import reply_environment
 from batkol_operator.resources.sinks import sink_environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batkol_operator.kube.names import Manifest
-from batkol_operator.model.connections import SecretKey
+from batkol_operator.model.secret_key import SecretKey
 
 
 def plain(name: str, value: str | float | bool) -> Manifest:
