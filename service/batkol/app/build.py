@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -20,12 +20,12 @@ from batkol.app.fleet import fleet
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
+from batkol.app.recognizers import call_recognizers, google_channels, recognizer_health
 from batkol.app.service import Service
 from batkol.app.sinks import outbox, sinks
 from batkol.app.speakers import chosen, flag_context
 from batkol.app.summaries import summaries
 from batkol.app.twilio import line, telephone, twilio_api
-from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.handovers import Handovers
@@ -38,17 +38,8 @@ from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
 from batkol.plugins.plugins import Plugins
-from batkol.recognizers.google.channels import GOOGLE_HOST, Channels
-from batkol.recognizers.google.check import GoogleCheck
-from batkol.recognizers.google.errors import SpeechError
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.recognizer import SingleRecognizer
-from batkol.recognizers.google.wire import recognition
-from batkol.recognizers.whisper.http import WhisperServer
-from batkol.recognizers.whisper.local import LocalWhisper
+from batkol.recognizers.google.channels import GOOGLE_HOST
 from batkol.settings import Settings, shown
-from batkol.speech.punctuation import punctuate
-from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, running_store
 from batkol.supervision.garbage import collect_garbage
 from batkol.supervision.tasks import Tasks
@@ -57,8 +48,6 @@ from batkol.telemetry import signal_state
 from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.tracing import Tracing, TracingSettings
-from batkol.transcription.health import CHECK_TIMEOUT, Health
-from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
 from batkol.voices.factory import VoiceParts
@@ -127,8 +116,8 @@ async def _service(
     store = await _store(settings, stack, tasks)
     live = await _live(settings, stack, tasks)
     flags = await _flags(settings, live, metrics, stack)
-    recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack, patience)
-    health = _health(settings, recognizers, patience)
+    recognizers = call_recognizers(settings, await google_channels(settings, stack), metrics, stack, patience)
+    health = recognizer_health(settings, recognizers, patience)
     await tasks.own(stack, health.run, "health")
     vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
     stack.push_async_callback(vad.aclose)
@@ -204,16 +193,6 @@ async def _store(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Sto
     return await stack.enter_async_context(running_store(kept, tasks))
 
 
-async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
-    channels = Channels(
-        endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure, limit=settings.stt_max_streams
-    )
-    stack.push_async_callback(channels.close)
-    with suppress(SpeechError):  # without credentials Whisper can still hear: the check says what is missing
-        await channels.start()
-    return channels
-
-
 def _voices(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> VoiceParts:
     sessions = Sessions(
         endpoint=settings.gcp_tts_endpoint, insecure=settings.gcp_tts_insecure, limit=settings.gcp_tts_max_sessions
@@ -234,53 +213,6 @@ def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
         voices=voices,
     )
     return Tracing.start(traced, exporters)
-
-
-def _health(settings: Settings, recognizers: Recognizers, patience: Patience) -> Health:
-    speech = recognizers.speech
-    check = GoogleCheck(speech.channels, SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT))
-    at_start = settings.stt_check_at_start or not speech.channels.has_credentials
-    return Health(recognizers, check, check_at_start=at_start, ask_every=patience.ask)
-
-
-def _recognizers(
-    settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack, patience: Patience
-) -> Recognizers:
-    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases)
-    single = SingleRecognizer(channels, config, deadline=patience.single)
-    fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, single)]
-    whisper = _whisper(settings)
-    if whisper is not None:
-        stack.push_async_callback(whisper.close)
-        fallbacks.append((Source.WHISPER, whisper))
-    speech = StreamingOptions(
-        channels=channels,
-        config=config,
-        on_written=metrics.written.record,
-        on_rotation_failed=metrics.rotation_failed,
-        close_timeout=patience.close,
-        stall=patience.stall,
-        rotate_after=settings.stt_rotate_after_s,
-        rotate_by=settings.stt_rotate_by_s,
-        replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
-        replay_rate=settings.stt_replay_rate,
-    )
-    return Recognizers(speech=speech, fallbacks=tuple(fallbacks), punctuate=punctuate)
-
-
-def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:
-    language = settings.gcp_stt_language.partition("-")[0].replace("iw", "he")
-    if settings.whisper_url:
-        return WhisperServer(
-            url=settings.whisper_url,
-            model=settings.whisper_model or "whisper-1",
-            language=language,
-            api_key=settings.whisper_api_key,
-            timeout=settings.whisper_timeout_s,
-        )
-    if settings.whisper_model:
-        return LocalWhisper(model=settings.whisper_model, language=language)
-    return None
 
 
 def _tuning(settings: Settings) -> Tuning:

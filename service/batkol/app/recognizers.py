@@ -1,0 +1,82 @@
+"""The recognizers of the calls, made of settings: connections to Google, fallbacks in their order, health check."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, suppress
+
+from batkol.app.patience import Patience
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.check import GoogleCheck
+from batkol.recognizers.google.errors import SpeechError
+from batkol.recognizers.google.options import StreamingOptions
+from batkol.recognizers.google.recognizer import SingleRecognizer
+from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.whisper.http import WhisperServer
+from batkol.recognizers.whisper.local import LocalWhisper
+from batkol.settings import Settings
+from batkol.speech.punctuation import punctuate
+from batkol.speech.utterance import Source
+from batkol.telemetry.metrics import Metrics
+from batkol.transcription.health import CHECK_TIMEOUT, Health
+from batkol.transcription.recognizers import Recognizer, Recognizers
+
+
+async def google_channels(settings: Settings, stack: AsyncExitStack) -> Channels:
+    """Open the connections to Google, which `stack` closes."""
+    channels = Channels(
+        endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure, limit=settings.stt_max_streams
+    )
+    stack.push_async_callback(channels.close)
+    with suppress(SpeechError):  # without credentials Whisper can still hear: the check says what is missing
+        await channels.start()
+    return channels
+
+
+def call_recognizers(
+    settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack, patience: Patience
+) -> Recognizers:
+    """Return the options of streaming, and the fallbacks in the order in which they are asked."""
+    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases)
+    single = SingleRecognizer(channels, config, deadline=patience.single)
+    fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, single)]
+    whisper = _whisper(settings)
+    if whisper is not None:
+        stack.push_async_callback(whisper.close)
+        fallbacks.append((Source.WHISPER, whisper))
+    speech = StreamingOptions(
+        channels=channels,
+        config=config,
+        on_written=metrics.written.record,
+        on_rotation_failed=metrics.rotation_failed,
+        close_timeout=patience.close,
+        stall=patience.stall,
+        rotate_after=settings.stt_rotate_after_s,
+        rotate_by=settings.stt_rotate_by_s,
+        replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
+        replay_rate=settings.stt_replay_rate,
+    )
+    return Recognizers(speech=speech, fallbacks=tuple(fallbacks), punctuate=punctuate)
+
+
+def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:
+    language = settings.gcp_stt_language.partition("-")[0].replace("iw", "he")
+    if settings.whisper_url:
+        return WhisperServer(
+            url=settings.whisper_url,
+            model=settings.whisper_model or "whisper-1",
+            language=language,
+            api_key=settings.whisper_api_key,
+            timeout=settings.whisper_timeout_s,
+        )
+    if settings.whisper_model:
+        return LocalWhisper(model=settings.whisper_model, language=language)
+    return None
+
+
+def recognizer_health(settings: Settings, recognizers: Recognizers, patience: Patience) -> Health:
+    """Return the check that asks Google while a step is refused."""
+    speech = recognizers.speech
+    check = GoogleCheck(speech.channels, SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT))
+    at_start = settings.stt_check_at_start or not speech.channels.has_credentials
+    return Health(recognizers, check, check_at_start=at_start, ask_every=patience.ask)
