@@ -17,8 +17,6 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
-import structlog
-
 from batkol.backoff import Backoff
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
@@ -37,6 +35,7 @@ from batkol.store.postgres.faults import (
     sqlstate,
 )
 from batkol.store.postgres.order import confirm
+from batkol.store.postgres.outage import THE_DATABASE, THE_JOURNAL, THE_WRITER, Outage
 
 MOST: Final = 500
 """Records in a batch."""
@@ -55,12 +54,6 @@ ASIDE_ATTEMPTS: Final = 10
 """Times that the disk is asked to take a refused record; with the pauses between them about half a minute."""
 
 RETRY: Final = Backoff(first_s=0.1, longest_s=10.0)
-
-THE_DATABASE: Final = "the database does not accept records; they wait in the journal"
-THE_JOURNAL: Final = "the journal does not deliver records to the database, or cannot release them"
-THE_WRITER: Final = "the database writer failed because of a defect in Batkol; records wait in the journal"
-
-log = structlog.get_logger()
 
 
 def _nothing() -> None:
@@ -97,12 +90,7 @@ class Writer:
         self.state = WriterState.STOPPED
         self.written = 0
         """Records that the database has taken, since the start."""
-        self.retries = 0
-        """Batches that had to be written again."""
-        self._fault = ""  # why nothing is written
-        self._unreleased = ""  # why the journal keeps what the database has
-        self._logged: set[str] = set()  # the faults of this outage that are in the log
-        self._attempt = 0  # in this outage
+        self._outage = Outage()
         self._refused = 0, 0  # a record by its number, and how often in a row it was refused
         self._aside = 0  # up to this number, what was to be set aside has been
         self._oldest_at: float | None = None  # by the monotonic clock: of a batch in hand that an earlier run left
@@ -111,7 +99,12 @@ class Writer:
     @property
     def fault(self) -> str:
         """The fault that keeps the writer from writing or from releasing records; empty if there is none."""
-        return self._fault or self._unreleased
+        return self._outage.fault or self._outage.unreleased
+
+    @property
+    def retries(self) -> int:
+        """Batches that had to be written again."""
+        return self._outage.failures
 
     @property
     def age_s(self) -> float:
@@ -126,7 +119,7 @@ class Writer:
 
         After an end of whatever kind it may be called again, and goes on.
         """
-        self.state, self._fault = WriterState.IDLE, ""
+        self.state, self._outage.fault = WriterState.IDLE, ""
         if self._left < 0:
             self._left = self._journal.last
         try:
@@ -135,7 +128,7 @@ class Writer:
                 await self._turn_whatever_comes()
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
-                self._fault = f"the writer ended: {error_name(error)}"
+                self._outage.fault = f"the writer ended: {error_name(error)}"
             raise
         finally:
             self.state = WriterState.STOPPED
@@ -195,7 +188,7 @@ class Writer:
                 await self._put_off(frames, error)
             return
         if batch.records:
-            self._is_back()
+            self._outage.end(self._journal.waiting)
             self.written += len(batch.records)
         for frame, why in refused:
             await self._set_aside(frame, why)
@@ -222,7 +215,7 @@ class Writer:
         if is_overtime(error):
             self._size.failed(len(frames))
             if len(frames) > 1:
-                self._attempt = 0  # the server was given its time already
+                self._outage.attempt = 0  # the server was given its time already
         if sqlstate(error) is None or not is_overtime(error):
             self._database.reconnect()
         await self._hold_on(error_name(error))
@@ -251,10 +244,11 @@ class Writer:
                 await asyncio.to_thread(self._dead_letters.add, frame.number, frame.payload, why)
                 break
             except OSError as error:
-                self.state, self._fault = WriterState.WAITING, f"a refused record cannot be set aside: {error.strerror}"
+                self.state = WriterState.WAITING
+                self._outage.fault = f"a refused record cannot be set aside: {error.strerror}"
                 await asyncio.sleep(RETRY.wait_s(attempt))
         else:
-            self._dead_letters.lose(frame.number, self._fault)
+            self._dead_letters.lose(frame.number, self._outage.fault)
         self._aside = frame.number
 
     async def _release(self, number: int) -> None:
@@ -262,48 +256,30 @@ class Writer:
         try:
             await self._journal.release(number)
         except Exception as error:  # noqa: BLE001 -- as above
-            self._not_released(journal_error(error))
+            self._outage.not_released(journal_error(error))
             if self._journal.released < number:  # it would be read again at once
-                await self._hold_on(self._unreleased, THE_JOURNAL)
+                await self._hold_on(self._outage.unreleased, THE_JOURNAL)
                 return
         else:
-            self._unreleased = ""
+            self._outage.unreleased = ""
         self.state, self._oldest_at = WriterState.IDLE, None
 
     async def _settle(self) -> None:
         await self._confirmed.refresh(self._database)
         try:
-            if self._unreleased:
+            if self._outage.unreleased:
                 await self._journal.release(self._journal.released)
             await self._journal.settle()
             if not self._journal.waiting:
-                self._is_back()
+                self._outage.end(self._journal.waiting)
         except Exception as error:  # noqa: BLE001 -- as above
-            self._not_released(journal_error(error))
+            self._outage.not_released(journal_error(error))
         else:
-            self._unreleased = ""
-
-    def _not_released(self, fault: str) -> None:
-        if not self._unreleased:
-            log.error(
-                "[STORE] delivered records could not be released from the journal; the service tries again", fault=fault
-            )
-        self._unreleased = fault
+            self._outage.unreleased = ""
 
     async def _hold_on(self, fault: str, whose: str = THE_DATABASE) -> None:
-        """Wait before the next attempt; each fault is logged once in an outage."""
-        if fault not in self._logged:
-            self._logged.add(fault)
-            log.warning(f"[STORE] {whose}; the service tries again", fault=fault, waiting=self._journal.waiting)
-        self.state, self._fault = WriterState.WAITING, fault
-        self.retries += 1
-        attempt, self._attempt = self._attempt, self._attempt + 1
+        """Wait before the next attempt."""
+        self.state = WriterState.WAITING
+        attempt = self._outage.fail(fault, whose, self._journal.waiting)
         await self._database.renew_writing()  # after a failover, the old connection leads to the old server
         await asyncio.sleep(RETRY.wait_s(attempt))
-
-    def _is_back(self) -> None:
-        self._attempt = 0
-        if self._fault:
-            log.info("[STORE] database writes resumed", waiting=self._journal.waiting)
-            self._fault = ""
-            self._logged.clear()
