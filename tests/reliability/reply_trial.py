@@ -224,7 +224,7 @@ async def run(row: ReplyRow, live: Path) -> ReplyResult:
 def _judged(trial: Trial, log: LogBook, problems: list[str], asked: int) -> ReplyResult:
     row, pieces = trial.row, trial.asked
     words = trial.caller.report.ear.words()
-    lag_s = trial.up.service.calls.loop_lag() + trial.caller.report.latest
+    lag_s = trial.up.service.heartbeat.loop_lag() + trial.caller.report.latest
     split = pieces[1].begun_at if len(pieces) > 1 else math.inf
     turns = [[w for w in words if w.begins_at < split], [w for w in words if w.begins_at >= split]]
     times = [_times(turn, piece) for turn, piece in zip(turns, pieces, strict=False)]

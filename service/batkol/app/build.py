@@ -29,6 +29,7 @@ from batkol.app.twilio import line, telephone, twilio_api
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.handovers import Handovers
+from batkol.calls.heartbeat import Heartbeat
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.flags.flag import ReplyFallbacks
@@ -121,8 +122,9 @@ async def _service(
     await tasks.own(stack, health.run, "health")
     vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
     stack.push_async_callback(vad.aclose)
-    calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
-    await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
+    calls = CallRegistry(limit=settings.max_calls)
+    heartbeat = Heartbeat(calls, metrics)
+    await tasks.own(stack, heartbeat.run, "calls.heartbeat", needed_to_hear=True)
     parts = AgentParts(
         live=live, flags=flags, metrics=metrics, voices=_voices(settings, metrics, stack),
         context_of=partial(flag_context, settings, calls), chosen_of=partial(chosen, calls),
@@ -135,6 +137,7 @@ async def _service(
         keys=settings.twilio_auth_token or (secrets.token_urlsafe(32),),
         continuations=continuations,
         calls=calls,
+        heartbeat=heartbeat,
         drain=Drain(calls, timeout_s=settings.drain_timeout_s, pause_s=patience.pause),
         bus=Bus(),
         live=live,

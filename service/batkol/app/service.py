@@ -14,6 +14,7 @@ from batkol.app.agent_settings import calls_using
 from batkol.app.speakers import chosen, flag_context
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import HANDOVER_S, Drain
+from batkol.calls.heartbeat import Heartbeat
 from batkol.calls.registry import CallRegistry
 from batkol.calls.telephone import Telephone
 from batkol.conversation.agent import Agent
@@ -47,6 +48,7 @@ class Service:
 
     settings: Settings
     calls: CallRegistry
+    heartbeat: Heartbeat
     drain: Drain
     bus: Bus
     live: Live
@@ -120,7 +122,7 @@ class Service:
             process=process(),
             vad=self.vad.status(),
             rehearsals=True,
-            event_loop=EventLoopStatus(lag_ms_max_60s=round(calls.loop_lag() * 1000)),
+            event_loop=EventLoopStatus(lag_ms_max_60s=round(self.heartbeat.loop_lag() * 1000)),
             logs=LogsStatus(lines_lost=self.lines_lost),
             subscribers=self.bus.subscribers,
             events=self.bus.status(),

@@ -11,14 +11,11 @@ import structlog
 
 from batkol.calls.call import Call
 from batkol.calls.ending import EndingCalls
-from batkol.calls.lag import LoopLag
 from batkol.calls.memory import EndedCalls, Reservations
 from batkol.calls.reasons import FROM_WITHIN
 from batkol.clock import REAL, Clock
 from batkol.events.identity import Identity
-from batkol.telemetry.metrics import Metrics
 
-HEARTBEAT_S: Final = 0.25
 PROMISED_S: Final = 5.0
 """Seconds for which a drain waits for streams that had a reserved place before it began."""
 
@@ -45,10 +42,9 @@ class CallRegistry:
     Everything here runs on the event loop without awaiting, so the limit holds whatever comes at once.
     """
 
-    def __init__(self, *, limit: int, metrics: Metrics, clock: Clock = REAL) -> None:
+    def __init__(self, *, limit: int, clock: Clock = REAL) -> None:
         self.limit = limit
         self._clock = clock
-        self._metrics = metrics
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
         self._ended = EndedCalls()
@@ -56,7 +52,6 @@ class CallRegistry:
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop = asyncio.get_running_loop()
-        self._lag = LoopLag()
         self.draining_since: float | None = None
         """Start of the drain, in unix seconds; None while the pod accepts calls."""
         self._refusing_from = 0.0  # the same, by the loop's clock
@@ -198,10 +193,6 @@ class CallRegistry:
         promised = sum(sid not in self._live for sid in self._reserved)
         return len(self._live) + promised + self._ending.places(now, self.limit)
 
-    def loop_lag(self) -> float:
-        """Return the worst lateness of the event loop in the last minute, in seconds."""
-        return self._lag.worst(self._loop.time())
-
     def refuse(self) -> None:
         """From now on take no new call, but those whose webhook has been answered with our stream."""
         if self.draining_since is None:
@@ -265,38 +256,3 @@ class CallRegistry:
                 call.wind_down(pause_s)
                 unfinished += 1
         return unfinished
-
-    async def run(self) -> None:
-        """Give every call its heartbeat and measure how late the loop is. Runs until cancelled."""
-        due = self._loop.time()
-        stalled = False
-        while True:
-            due += HEARTBEAT_S
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
-            now = self._loop.time()
-            late = max(0.0, now - due)
-            self._measure(late, now)
-            # After a stall the callers' sound still waits in the sockets: taken for a hold, each call would get
-            # silence in the middle of a word. So that beat is left out, but never two in a row.
-            stalled = late > HEARTBEAT_S and not stalled
-            if late > HEARTBEAT_S:
-                due = now
-            if not stalled:
-                self._beat(now)
-
-    def _beat(self, now: float) -> None:
-        for call in self:
-            try:
-                call.heartbeat(now)
-            except Exception:  # an exception in one heartbeat must not skip the other calls
-                call.log.exception("[CALL] call ended by an internal error")
-                call.end("error", close_code=1011)
-
-    def _measure(self, late: float, now: float) -> None:
-        self._metrics.loop_lag.record(late)
-        if stalls := self._lag.record(late, now):
-            figures = {"lag_ms": round(late * 1000), "stalls": stalls, "active_calls": self.active}
-            if len(self):
-                log.warning("[LOOP] event loop stalled; every call was late", **figures)
-            else:  # as at a start, when modules are loaded
-                log.info("[LOOP] event loop stalled while there was no call", **figures)

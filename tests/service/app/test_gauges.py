@@ -31,7 +31,7 @@ def test_every_number_of_the_tuning_is_shown_and_none_of_its_words() -> None:
 
 async def test_a_page_has_the_tuning_in_force_and_replies_that_have_not_happened() -> None:
     metrics = Metrics()
-    calls = CallRegistry(limit=3, metrics=metrics)
+    calls = CallRegistry(limit=3)
     drain = Drain(calls, timeout_s=1.0)
     live = Live(None, defaults=Tuning())
     expose(metrics, calls=calls, drain=drain, bus=Bus(), live=live, tracing=Tracing())

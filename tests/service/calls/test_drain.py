@@ -46,7 +46,7 @@ class House:
 async def house() -> AsyncIterator[House]:
     async with services() as shared:
         clock = JumpingClock()
-        calls = CallRegistry(limit=3, metrics=shared.metrics, clock=Clock(wall=clock.wall))
+        calls = CallRegistry(limit=3, clock=Clock(wall=clock.wall))
         yield House(shared, calls, clock)
         for call in calls:
             call.discard()
@@ -144,7 +144,7 @@ async def test_when_the_time_is_up_the_calls_are_ended(house: House) -> None:
 async def test_a_pod_stays_until_twilio_has_asked_about_a_call_that_it_hung_up_by_closing(house: House) -> None:
     loop = asyncio.get_running_loop()
     for redialled_s, closed_by, left_s in ((1.0, "hung_up", 1.0), (60.0, "hung_up", 5.0), (60.0, "stop", 0.0)):
-        calls = CallRegistry(limit=3, metrics=house.services.metrics)
+        calls = CallRegistry(limit=3)
         call, begun = new_call(house.services), loop.time()
         assert calls.admit(call)
         call.end(closed_by)
@@ -159,7 +159,7 @@ async def test_a_pod_stays_until_twilio_has_asked_about_a_call_that_it_hung_up_b
 @pytest.mark.real_time
 async def test_by_a_real_clock_a_drain_ends_with_its_last_call() -> None:
     async with services() as shared:
-        calls = CallRegistry(limit=3, metrics=shared.metrics)
+        calls = CallRegistry(limit=3)
         leaving = Drain(calls, timeout_s=20)
         call = new_call(shared)
         assert calls.admit(call)

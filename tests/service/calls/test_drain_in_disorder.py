@@ -65,7 +65,7 @@ def test_a_drain_ends_within_its_time_and_every_call_was_ended_and_heard_out(see
         chance = random.Random(seed)
         google = TimedRecognizer(lambda: chance.choice([0.3, 3.0, 60.0]))
         async with services(vad=VadScheduler(LevelEngine(), thread=InlineJobs()), single=google) as shared:
-            calls = CallRegistry(limit=CALLS, metrics=shared.metrics)
+            calls = CallRegistry(limit=CALLS)
             drain = Drain(calls, timeout_s=TIMEOUT_S)
             loop = asyncio.get_running_loop()
             async with asyncio.TaskGroup() as tasks:

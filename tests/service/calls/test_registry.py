@@ -1,6 +1,6 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -9,11 +9,9 @@ from structlog.testing import capture_logs
 from batkol.audio import mulaw
 from batkol.calls.call import Call
 from batkol.calls.ending import ENDING_S
-from batkol.calls.limits import HOLD_S
 from batkol.calls.memory import REMEMBERED_S, RESERVED_S
 from batkol.calls.registry import (
     CLOSING_S,
-    HEARTBEAT_S,
     PROMISED_S,
     AdmissionRefusal,
     CallRegistry,
@@ -22,7 +20,7 @@ from batkol.calls.services import Services
 from batkol.clock import REAL, Clock
 from batkol.vad.scheduler import VadScheduler
 from support.speech.recognizer import TimedRecognizer
-from support.time.virtual import virtual_clock, virtual_loop
+from support.time.virtual import virtual_clock
 from support.twilio.calls import new_call, services, sid
 from support.twilio.line import Line
 from support.vad.inline_jobs import InlineJobs
@@ -62,7 +60,7 @@ async def house() -> AsyncIterator[House]:
     clock = virtual_clock()
     vad = VadScheduler(LevelEngine(), thread=InlineJobs())
     async with services(vad=vad, single=TimedRecognizer()) as shared:
-        house = House(shared, CallRegistry(limit=3, metrics=shared.metrics, clock=clock), clock)
+        house = House(shared, CallRegistry(limit=3, clock=clock), clock)
         yield house
         for call in house.made:
             call.discard()
@@ -458,84 +456,10 @@ async def test_a_call_that_does_not_end_does_not_hold_the_process(house: House) 
     house.calls.release(call)
 
 
-@pytest.fixture
-async def beating(house: House) -> AsyncIterator[Callable[[], Call]]:
-    """A registry that runs, and calls on hold: at each heartbeat there is more silence in place of their media."""
-    running = asyncio.create_task(house.calls.run())
-
-    def held() -> Call:
-        call = house.admitted()
-        call.transcription.begin(asyncio.TaskGroup())
-        return call
-
-    yield held
-    assert not running.done()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(
-    house: House, beating: Callable[[], Call]
-) -> None:
-    """What the callers said meanwhile is still in their sockets: it is no hold."""
-    call = beating()
-    await asyncio.sleep(HOLD_S - 0.1)
-    with capture_logs() as logs:
-        virtual_loop().stall(1.0)
-        await asyncio.sleep(HEARTBEAT_S - 0.01)
-        assert call.audio_ms == 0
-        await asyncio.sleep(0.02)
-
-    assert call.audio_ms == pytest.approx(1000 * (HOLD_S - 0.1 + 1.0 + HEARTBEAT_S), abs=1)
-    assert house.calls.loop_lag() == pytest.approx(0.9)
-    assert [line["stalls"] for line in logs if line["log_level"] == "warning"] == [1]
-    assert call.ended_by == ""
-
-
-@pytest.mark.parametrize("calling", [False, True])
-async def test_a_stall_that_no_call_was_late_for_is_no_warning(
-    house: House, beating: Callable[[], Call], calling: bool
-) -> None:
-    if calling:
-        beating()
-    await asyncio.sleep(HEARTBEAT_S / 2)
-    with capture_logs() as logs:
-        virtual_loop().stall(1.0)
-        await asyncio.sleep(HEARTBEAT_S)
-
-    (line,) = [(line["log_level"], line["event"]) for line in logs]
-    late, idle = "every call was late", "while there was no call"
-    assert line == (
-        ("warning", f"[LOOP] event loop stalled; {late}") if calling else ("info", f"[LOOP] event loop stalled {idle}")
-    )
-
-
-async def test_every_call_has_a_heartbeat_and_the_loops_lag_is_measured(
-    house: House, beating: Callable[[], Call]
-) -> None:
-    calls = [beating() for _ in range(2)]
-    await asyncio.sleep(HOLD_S + HEARTBEAT_S)
-
-    assert all(call.audio_ms >= 1000 * HOLD_S for call in calls)  # silence in place of media that does not come
-    assert b"batkol_audio_loop_lag_seconds_count" in house.services.metrics.render()
-
-
-async def test_one_calls_fault_in_its_heartbeat_does_not_stop_the_others(
-    house: House, beating: Callable[[], Call]
-) -> None:
-    broken, whole = house.admitted(), beating()
-    del broken._ring
-    await asyncio.sleep(2 * HOLD_S + HEARTBEAT_S)
-
-    assert whole.audio_ms == 2000 * HOLD_S
-    assert broken.ended_by == "error"
-
-
 @pytest.mark.real_time
 async def test_by_a_real_clock_the_limit_holds_and_a_drain_waits_for_the_last() -> None:
     async with services() as shared:
-        house = House(shared, CallRegistry(limit=2, metrics=shared.metrics), REAL)
-        running = asyncio.create_task(house.calls.run())
+        house = House(shared, CallRegistry(limit=2), REAL)
         first, second = house.admitted(), house.admitted()
         assert not house.calls.admit(house.call())
         draining = asyncio.create_task(house.calls.drain(20))
@@ -544,7 +468,5 @@ async def test_by_a_real_clock_the_limit_holds_and_a_drain_waits_for_the_last() 
             assert not draining.done()
             house.calls.release(call)
         assert await draining
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
         for call in house.made:
             call.discard()

@@ -10,6 +10,7 @@ import pytest
 
 from batkol.calls.call import Call
 from batkol.calls.ending import ENDING_S
+from batkol.calls.heartbeat import Heartbeat
 from batkol.calls.memory import RESERVED_S
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
@@ -28,7 +29,7 @@ class House:
     """Callers who do whatever callers do. After each step, no more calls hold a place, or a promise, than may."""
 
     def __init__(self, shared: Services, chance: random.Random) -> None:
-        self.calls = CallRegistry(limit=LIMIT, metrics=shared.metrics)
+        self.calls = CallRegistry(limit=LIMIT)
         self.chance = chance
         self.served = self.refused = 0
         self._shared = shared
@@ -94,7 +95,8 @@ def test_the_limit_holds_and_no_place_leaks_whatever_comes_when(seed: int) -> No
         chance = random.Random(seed)
         async with services(vad=VadScheduler(LevelEngine(), thread=InlineJobs())) as shared:
             house = House(shared, chance)
-            running = asyncio.create_task(house.calls.run())
+            heartbeat = Heartbeat(house.calls, shared.metrics)
+            running = asyncio.create_task(heartbeat.run())
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(CALLERS):
                     tasks.create_task(house.caller())

@@ -71,7 +71,7 @@ class Pod:
     def __init__(self, shared: Services, limits: RingLimits) -> None:
         self.bus = Bus(EventRing(limits, clock=virtual_loop().time))
         self.services = replace(shared, bus=self.bus)
-        self.calls = CallRegistry(limit=3, metrics=shared.metrics, clock=virtual_clock())
+        self.calls = CallRegistry(limit=3, clock=virtual_clock())
         self.lines: list[Line] = []
         self.ended: list[Line] = []  # their sockets close
         self.tap: Subscription = self.bus.subscribe(capacity=100_000)

@@ -81,7 +81,7 @@ class House:
 async def serving(settings: PhoneSettings = SETTINGS, *, limit: int = 2, tokens: bool = True) -> AsyncIterator[House]:
     access = Access(GRANTS if tokens else ())
     async with services() as shared:
-        calls = CallRegistry(limit=limit, metrics=shared.metrics)
+        calls = CallRegistry(limit=limit)
         app = FastAPI()
         app.add_middleware(SameOrigin, hosts=(), has_token=trusted(access) if tokens else None)
         phone = PhoneSocket(settings=settings, access=access, calls=calls, services=shared)

@@ -82,7 +82,7 @@ async def twilio(*, limit: int = 5, keep_alive_s: float = 75.0, **changes: Any) 
         "overflow_url": "",
     }
     async with services() as shared:
-        calls = CallRegistry(limit=limit, metrics=shared.metrics)
+        calls = CallRegistry(limit=limit)
         app = FastAPI(redirect_slashes=False)
         left = Counter[str]()
         listener = replace(limits.public(), keep_alive_s=keep_alive_s)

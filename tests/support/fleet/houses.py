@@ -116,7 +116,7 @@ async def houses(
 
 @asynccontextmanager
 async def _house(own: Services, at: Endpoint, pods: Fleet, access: Access) -> AsyncIterator[House]:
-    calls = CallRegistry(limit=5, metrics=own.metrics)
+    calls = CallRegistry(limit=5)
     app = FastAPI()
     app.include_router(fleet.pod_routes(calls=calls, ring=own.bus.ring, pod=own.pod, access=access))
     app.include_router(fleet.routes(pods, access))

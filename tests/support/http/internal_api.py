@@ -136,7 +136,7 @@ def with_routes(calls: CallRegistry, bus: Bus, access: Access, timings: EventStr
 @asynccontextmanager
 async def inside(*, access: Access = NO_TOKEN, timings: EventStreamTimings = TIMINGS) -> AsyncIterator[Inside]:
     async with services() as shared:
-        calls = CallRegistry(limit=5, metrics=shared.metrics)
+        calls = CallRegistry(limit=5)
         app = with_routes(calls, shared.bus, access, timings)
         async with listening(app, "127.0.0.1", 0) as port:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False) as http:

@@ -61,7 +61,7 @@ def utterance(index: int) -> Utterance:
 async def main(finals: int, calls: int) -> None:
     settings, metrics, bus = read(), Metrics(), Bus()
     status = ServiceStatus(version="1", draining=False, active_calls=calls, max_calls=calls)
-    app, registry = FastAPI(), CallRegistry(limit=1, metrics=metrics)
+    app, registry = FastAPI(), CallRegistry(limit=1)
     async with running_store(settings.of_store("pod-1")) as store:
         app.include_router(
             internal.routes(calls=registry, status=lambda: status, drain=asyncio.Event().wait, access=Access())
