@@ -70,7 +70,7 @@ async def dialled(up: Stack, ws: ClientConnection, call_sid: str) -> Call:
 
 
 def held(call: Call) -> int:
-    return len(call._ring._bytes)
+    return len(call.audio.ring._bytes)
 
 
 async def flooded(ws: ClientConnection, call: Call, audio: bytes, frame_ms: int, *, after: int = 0) -> int:
@@ -83,7 +83,7 @@ async def flooded(ws: ClientConnection, call: Call, audio: bytes, frame_ms: int,
         if number % 50 == 0:
             await asyncio.sleep(0)
             most = max(most, held(call))
-    await until(lambda: call.audio_ms >= len(audio) // 8 + after * 20)
+    await until(lambda: call.audio.ms >= len(audio) // 8 + after * 20)
     return max(most, held(call))
 
 
@@ -103,7 +103,7 @@ async def test_a_flood_is_bounded_and_the_other_calls_do_not_notice(
             )
         call = await dialled(up, ws, "CA1")
         assert await flooded(ws, call, FLOOD, frame_ms) <= HELD + SLACK
-        assert (call.ended_by, call.gap_ms) == ("", 0)
+        assert (call.ended_by, call.audio.gap_ms) == ("", 0)
         up.double.clear()
         other = await up.call(TALK.mulaw)
         assert other.clean

@@ -50,7 +50,7 @@ class Ground:
         while True:
             for call in self.up.service.calls:
                 if not call.ended_by:
-                    self.heard_ms[call.identity.call_sid] = call.audio_ms
+                    self.heard_ms[call.identity.call_sid] = call.audio.ms
             await asyncio.sleep(_LOOK_S)
 
     async def carry_out(self, step: Step) -> None:

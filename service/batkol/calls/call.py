@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 import structlog
 
-from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SpeechEvent
+from batkol.calls.audio import CallAudio
 from batkol.calls.deadline import Deadline
 from batkol.calls.hearing import hear
-from batkol.calls.limits import ECHO_S, HELD, HOLD_S
+from batkol.calls.limits import ECHO_S
 from batkol.calls.line_end import LineEnd
 from batkol.calls.pace import FloodError, PhonePace
 from batkol.calls.playout import Playout
@@ -43,7 +42,7 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self.started_at = self._loop.time()
         self._pace = PhonePace(self.started_at)
-        self._accounted_to = self.started_at  # the clock up to which audio, or silence in its place, is in the ring
+        self.audio = CallAudio(stream, self._loop)
         self._has_audio = False
         self._vad_closed = False  # nothing can be asked any more
         self._over = asyncio.Event()
@@ -54,18 +53,17 @@ class Call:
         self.on_over: Callable[[Call], None] = lambda _: None
         """Called once, when no audio is taken any more and the last finals are still to come."""
         self._close_code = 1011
-        self._ring = Ring(capacity=HELD)
         self.playout = Playout(identity.stream_sid)
-        self.trace = services.traced(identity, self._since, caller)
+        self.trace = services.traced(identity, self.audio.since, caller)
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
-        self.reporter = services.reporter(identity, self._since, self.log, self.trace)
+        self.reporter = services.reporter(identity, self.audio.since, self.log, self.trace)
         self._context = identity.context(language=services.language, pod=services.pod)
         hearing = CallHearing(self._decide, self._observe, self.log)
-        self.transcription = services.transcription(self._ring, hearing, self.trace)
+        self.transcription = services.transcription(self.audio.ring, hearing, self.trace)
         self._tuning = services.live.tuning
         self.line_end = LineEnd(identity, self, self.playout, services.telephone_of(identity, self.trace), self.log)
         self.conversation = services.conversation(self._side(), self.trace)
-        self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
+        self._vad = services.vad.open(self.audio.ring, self._on_speech, endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------
 
@@ -117,25 +115,23 @@ class Call:
                 self._stream.connect(message)
 
     def _append(self, audio: bytes) -> None:
-        self._ring.append(audio)
-        self._accounted_to = self._loop.time()
+        self.audio.append(audio)
         if not self._has_audio:
             self._has_audio = True
             self.transcription.start()
-        self.transcription.append(self._ring.end)
+        self.transcription.append(self.audio.ring.end)
 
     def _messages_to_wait_for(self) -> int:
         """Return how many more messages must come before one of them gives the recognizer something."""
         if self._over.is_set() or self._services.vad.crowded or self.playout.silent_s < ECHO_S:
             return 1
-        return max(1, -(-(self.transcription.due - self._ring.end) // self._stream.message_samples))
+        return max(1, -(-(self.transcription.due - self.audio.ring.end) // self._stream.message_samples))
 
     def heartbeat(self, now: float) -> None:
         """A few times a second: silence for a caller on hold, live tuning for the VAD, memory given back."""
         if self._over.is_set():
             return
-        if now - self._accounted_to >= HOLD_S:
-            silence = self._stream.fill(int((now - self._accounted_to) * SAMPLE_RATE))
+        if silence := self.audio.silence_of_hold(now):
             self._append(silence)
         if self._services.live.tuning is not self._tuning:
             self._tuning = self._services.live.tuning
@@ -167,24 +163,9 @@ class Call:
         return self._loop.time() - self.started_at
 
     @property
-    def audio_ms(self) -> int:
-        """Audio so far, silence for gaps included."""
-        return self._ring.end // SAMPLES_PER_MS
-
-    @property
     def frames(self) -> int:
-        """Media messages whose audio was taken."""
+        """Media messages whose audio was taken; 0 if the peer sent none."""
         return self._stream.counters.frames
-
-    @property
-    def carried_audio(self) -> bool:
-        """Whether the peer sent any audio."""
-        return self.frames > 0
-
-    @property
-    def gap_ms(self) -> int:
-        """Silence put in for audio that never came."""
-        return self._stream.counters.gap_ms
 
     def _observe(self, event: TranscriptionEvent) -> None:
         self.reporter.observe(event)  # first: a final's log line still knows its trace
@@ -198,7 +179,7 @@ class Call:
             call_sid=self.identity.call_sid,
             stream_sid=self.identity.stream_sid,
             line=self.playout,
-            since=self._since,
+            since=self.audio.since,
             observe=self.reporter.replies.observe,
             hang_up=self.line_end.hang_up,
             transfer=self.line_end.transfer,
@@ -251,7 +232,7 @@ class Call:
         finally:
             self._vad_closed = True
             self._vad.close()
-            self._ring.release(self._ring.end)
+            self.audio.ring.release(self.audio.ring.end)
             self._report_end()
         if self.ended_by != "dropped":
             await self._close(socket)
@@ -291,7 +272,7 @@ class Call:
             await self.transcription.finish()
 
     def _report_end(self) -> None:
-        reason, code, gap = self.ended_by or "error", self._close_code, self._stream.counters.gap_ms
+        reason, code, gap = self.ended_by or "error", self._close_code, self.audio.gap_ms
         self.reporter.call_ended(reason=reason, duration_s=self.age, gap_ms=gap, close_code=code)
         if self.conversation is not None and reason not in MOVED:
             self._services.metrics.budgets.call_over(self.conversation.budgets_used())
@@ -312,7 +293,3 @@ class Call:
     def _on_speech(self, event: SpeechEvent) -> None:
         if not self._vad_closed:
             hear(self.transcription, event)
-
-    def _since(self, sample: int) -> float:
-        """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""
-        return self._loop.time() - self._accounted_to + (self._ring.end - sample) / SAMPLE_RATE

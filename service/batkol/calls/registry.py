@@ -147,13 +147,13 @@ class CallRegistry:
         del self._live[sid]
         self._ending.add(call, self._loop.time())
         hung_up = call.ended_by in FROM_WITHIN
-        if call.carried_audio or hung_up:
+        if call.frames or hung_up:
             ended = self._loop.time()
             self._ended.add(sid, begun=self._begun(call), now=ended, hung_up=hung_up, redials=call.redials)
 
     def carried_audio(self, call_sid: str, since: float) -> bool:
         """Whether a stream of this call that began at `since` (unix seconds) or later carried audio here."""
-        begun = [self._begun(call) for call in self._streams(call_sid) if call.carried_audio]
+        begun = [self._begun(call) for call in self._streams(call_sid) if call.frames]
         return max(begun, default=self._ended.begun(call_sid)) >= since
 
     def hung_up(self, call_sid: str) -> bool:

@@ -68,10 +68,10 @@ async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(house: H
     with capture_logs() as logs:
         virtual_loop().stall(1.0)
         await asyncio.sleep(HEARTBEAT_S - 0.01)
-        assert call.audio_ms == 0
+        assert call.audio.ms == 0
         await asyncio.sleep(0.02)
 
-    assert call.audio_ms == pytest.approx(1000 * (HOLD_S - 0.1 + 1.0 + HEARTBEAT_S), abs=1)
+    assert call.audio.ms == pytest.approx(1000 * (HOLD_S - 0.1 + 1.0 + HEARTBEAT_S), abs=1)
     assert house.heartbeat.loop_lag() == pytest.approx(0.9)
     assert [line["stalls"] for line in logs if line["log_level"] == "warning"] == [1]
     assert call.ended_by == ""
@@ -97,14 +97,14 @@ async def test_every_call_has_a_heartbeat_and_the_loops_lag_is_measured(house: H
     calls = [house.held() for _ in range(2)]
     await asyncio.sleep(HOLD_S + HEARTBEAT_S)
 
-    assert all(call.audio_ms >= 1000 * HOLD_S for call in calls)  # silence in place of media that does not come
+    assert all(call.audio.ms >= 1000 * HOLD_S for call in calls)  # silence in place of media that does not come
     assert b"batkol_audio_loop_lag_seconds_count" in house.metrics.render()
 
 
 async def test_one_calls_fault_in_its_heartbeat_does_not_stop_the_others(house: House) -> None:
     broken, whole = house.admitted(), house.held()
-    del broken._ring
+    del broken.audio
     await asyncio.sleep(2 * HOLD_S + HEARTBEAT_S)
 
-    assert whole.audio_ms == 2000 * HOLD_S
+    assert whole.audio.ms == 2000 * HOLD_S
     assert broken.ended_by == "error"

@@ -38,9 +38,7 @@ async def public(base: str = BASE) -> AsyncIterator[httpx.AsyncClient]:
             overflow_url="",
         )
         app.include_router(probes(lambda: None, lambda: None, lambda: None))
-        app.include_router(
-            routes(settings, CallRegistry(limit=5), shared.metrics, NoRecorder())
-        )
+        app.include_router(routes(settings, CallRegistry(limit=5), shared.metrics, NoRecorder()))
         app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=lambda _: None))
         answer_misdirected(app, base)
         async with (
