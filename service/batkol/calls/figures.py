@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
+
+import msgspec
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.calls.publisher import Header
+from batkol.events.events import CallEnded
 from batkol.flags.flags import Decision
-from batkol.speech.utterance import Utterance
+from batkol.speech.utterance import Source, Utterance
 
 
 @dataclass(slots=True)
@@ -29,6 +33,32 @@ class Figures:
     reconnects: int = 0  # streams replaced after a fault
     replayed_ms: int = 0  # of audio that was sent again after a fault
     audio_dropped_ms: int = 0  # that a stalled recognizer did not take in time
+
+    def last_event(
+        self, header: Header, *, reason: str, duration_s: float, gap_ms: int, close_code: int | None
+    ) -> CallEnded:
+        """Return the event that ends the call, with these figures."""
+        return CallEnded(
+            **header,
+            reason=reason,
+            duration_s=round(duration_s, 3),
+            utterances=self.utterances,
+            words=self.words,
+            finals=dict(self.finals),
+            fallbacks=self.fallbacks.total(),
+            sessions=self.sessions,
+            rotations=self.rotations,
+            reconnects=self.reconnects,
+            gap_ms=gap_ms,
+            audio_dropped_ms=self.audio_dropped_ms,
+            close_code=close_code,
+        )
+
+
+def summary(ended: CallEnded) -> dict[str, Any]:
+    """Return the figures that the canonical line and the last event share."""
+    header = {*Header.__annotations__, "id"}
+    return {name: value for name, value in msgspec.structs.asdict(ended).items() if name not in header}
 
 
 @dataclass(slots=True)
@@ -63,3 +93,11 @@ class UtteranceProgress:
             flag_variant=None if decision is None else decision.variant,
             flag_reason=None if decision is None else decision.reason,
         )
+
+    def finish(self, utterance: Utterance, text: str, waited_s: float, *, trace_id: str | None) -> None:
+        """Show the final, for which its subscribers waited so long."""
+        end = utterance.end if utterance.end is not None else utterance.begin
+        self.text, self.final, self.source = text, True, (utterance.source or Source.NONE).value
+        self.unvoiced, self.unconfirmed, self.tentative = not utterance.voiced, utterance.unconfirmed, None
+        self.end_ms, self.latency_ms = end // SAMPLES_PER_MS, round(waited_s * 1000, 1)
+        self.trace_id = trace_id

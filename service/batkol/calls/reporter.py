@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.calls.early_events import publish_early
-from batkol.calls.figures import Figures, UtteranceProgress
+from batkol.calls.figures import Figures, UtteranceProgress, summary
 from batkol.calls.partial_gap import PartialGapMonitor
-from batkol.calls.publisher import Header, Publisher
+from batkol.calls.publisher import Publisher
 from batkol.calls.reply_reporter import ReplyReporter
 from batkol.calls.traces import Traces, Untraced
 from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus
 from batkol.events.events import (
-    CallEnded,
     CallStarted,
     FinalText,
     KeyPressed,
@@ -120,20 +118,8 @@ class Reporter:
     def call_ended(self, *, reason: str, duration_s: float, gap_ms: int, close_code: int | None) -> None:
         """Publish the last event and write the canonical line."""
         figures = self.figures
-        ended = CallEnded(
-            **self._publisher.header(),
-            reason=reason,
-            duration_s=round(duration_s, 3),
-            utterances=figures.utterances,
-            words=figures.words,
-            finals=dict(figures.finals),
-            fallbacks=figures.fallbacks.total(),
-            sessions=figures.sessions,
-            rotations=figures.rotations,
-            reconnects=figures.reconnects,
-            gap_ms=gap_ms,
-            audio_dropped_ms=figures.audio_dropped_ms,
-            close_code=close_code,
+        ended = figures.last_event(
+            self._publisher.header(), reason=reason, duration_s=duration_s, gap_ms=gap_ms, close_code=close_code
         )
         self._publisher.publish(ended)
         self.ended = True
@@ -142,7 +128,7 @@ class Reporter:
         self._metrics.gap_ms.add(gap_ms)
         self._log.info(
             "[CALL] call ended",
-            **_summary(ended),
+            **summary(ended),
             partials=figures.partials,
             revised=figures.revised,
             fell_back=dict(figures.fallbacks),
@@ -236,10 +222,7 @@ class Reporter:
         waited = max(0.0, self._since(end))
         source = (utterance.source or Source.NONE).value
         words = len(text.split())
-        progress.text, progress.final, progress.source = text, True, source
-        progress.unvoiced, progress.unconfirmed, progress.tentative = not utterance.voiced, utterance.unconfirmed, None
-        progress.end_ms, progress.latency_ms = _ms(end), round(waited * 1000, 1)
-        progress.trace_id = self._traces.ids_of(utterance).get("trace_id")
+        progress.finish(utterance, text, waited, trace_id=self._traces.ids_of(utterance).get("trace_id"))
         self.figures.words += words
         self.figures.finals[source] += 1
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
@@ -251,7 +234,7 @@ class Reporter:
             source=source,
             mode=utterance.mode,
             begin_ms=_ms(utterance.begin),
-            end_ms=progress.end_ms,
+            end_ms=_ms(end),
             words=words,
             partials=progress.partials,
             first_partial_ms=progress.first_partial_ms,
@@ -293,12 +276,6 @@ class Reporter:
 
     def _shown(self, text: str) -> str:
         return text if self._log_transcripts else f"({len(text.split())} words)"
-
-
-def _summary(ended: CallEnded) -> dict[str, Any]:
-    """Return the figures that the canonical line and the last event share."""
-    header = {*Header.__annotations__, "id"}
-    return {name: value for name, value in msgspec.structs.asdict(ended).items() if name not in header}
 
 
 def _ms(sample: int) -> int:
