@@ -8,8 +8,8 @@ the ring: streaming → single request → Whisper. Each step is logged once and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -36,6 +36,7 @@ from batkol.transcription.events import (
     StepFailed,
     UtteranceOpened,
 )
+from batkol.transcription.pending import PendingWork
 from batkol.transcription.recognizers import Recognizers
 from batkol.transcription.streaming import Streaming
 
@@ -68,15 +69,14 @@ class Transcription:
         self._utterances = Utterances(_patience(self._tuning))
         self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
         self._early = EarlyText(observe)
+        self._pending = PendingWork()
         self._streaming = Streaming(
-            self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._spawn, log=log
+            self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._pending.spawn, log=log
         )
         self.due = 0  # the sample at which `hear` has something to do
         self._wanted = True  # the flag's last value
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._tick)
-        self._tasks: asyncio.TaskGroup
-        self._pending: set[asyncio.Task[None]] = set()
 
     @property
     def session_open(self) -> bool:
@@ -85,7 +85,7 @@ class Transcription:
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The call is up; its sessions and requests live in `tasks`, and none outlives it."""
-        self._tasks = tasks
+        self._pending.begin(tasks)
 
     def start(self) -> None:
         """Open the session if the flag is on: the first media is there."""
@@ -164,8 +164,7 @@ class Transcription:
         self.speech_ended(self._ring.end)
         await self._streaming.finish()
         self._act(self._utterances.stream_ended())
-        while self._pending:
-            await asyncio.wait(self._pending)
+        await self._pending.finish()
         self._alarm.disarm()
 
     def abandon(self) -> None:
@@ -214,7 +213,7 @@ class Transcription:
     def _ask(self, utterance: Utterance) -> None:
         """Have the other recognizers hear it."""
         audio = excerpt(self._ring, utterance, *self._utterances.surroundings(utterance))
-        self._spawn(self._answer(utterance, audio), "stt.single")
+        self._pending.spawn(self._answer(utterance, audio), "stt.single")
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
         text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
@@ -235,22 +234,9 @@ class Transcription:
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
         """Retry an utterance that no recognizer could be reached for: its audio is still in the ring."""
-        for attempt in range(self._recognizers.late_attempts):
-            await asyncio.sleep(self._recognizers.late.wait_s(attempt))
-            text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
-            if source is not None:
-                self._act(self._utterances.settle(utterance, text, source))
-                return
-        self._log_of(utterance).error("[STT] no recognizer could be reached for an utterance; its words are lost")
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        try:
-            task = self._tasks.create_task(work, name=name)
-        except RuntimeError:  # the group is being cut off: `abandon` settles what this would have answered
-            work.close()
-            return
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+        text, source = await self._recognizers.answer_late(utterance, audio, self._observe, self._log_of(utterance))
+        if source is not None:
+            self._act(self._utterances.settle(utterance, text, source))
 
     def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

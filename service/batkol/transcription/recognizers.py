@@ -129,6 +129,18 @@ class Recognizers:
                 return text, source if text else Source.NONE
         return "", None
 
+    async def answer_late(
+        self, utterance: Utterance, audio: bytes, observe: Observe, log: FilteringBoundLogger
+    ) -> tuple[str, Source | None]:
+        """Ask again, a few times, about an utterance that no recognizer could be reached for: as `answer`."""
+        for attempt in range(self.late_attempts):
+            await asyncio.sleep(self.late.wait_s(attempt))
+            text, source = await self.answer(utterance, audio, observe, log)
+            if source is not None:
+                return text, source
+        log.error("[STT] no recognizer could be reached for an utterance; its words are lost")
+        return "", None
+
     def punctuated(self, text: str, log: FilteringBoundLogger) -> str:
         """Finish the text of a final; a post-process that raises costs its marks and nothing else."""
         try:

@@ -162,7 +162,7 @@ async def test_a_call_that_has_no_time_to_finish_keeps_what_was_made_out() -> No
         await talk.begin(0, words=3)
         await until(lambda: talk.told.partials)
         heard = talk.told.partials[-1][1]
-        for task in talk.transcription._pending:
+        for task in talk.transcription._pending.tasks:
             task.cancel()
         await until(lambda: talk.told.closed == 1)
         talk.transcription.abandon()

@@ -276,7 +276,7 @@ async def _in_progress(talk: Talk, channels: Channels) -> AsyncIterator[None]:
     assert told.opened == told.closed
     assert not transcription.session_open
     assert (channels.streams, channels.requests) == (0, 0)
-    assert not transcription._pending
+    assert not transcription._pending.tasks
 
 
 def warnings(logs: list[Any]) -> list[str]:
