@@ -120,8 +120,7 @@ async def _service(
     recognizers = call_recognizers(settings, await google_channels(settings, stack), metrics, stack, patience)
     health = recognizer_health(settings, recognizers, patience)
     await tasks.own(stack, health.run, "health")
-    vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
-    stack.push_async_callback(vad.aclose)
+    vad = await _vad(settings, stack, tasks)
     calls = CallRegistry(limit=settings.max_calls)
     heartbeat = Heartbeat(calls, metrics)
     await tasks.own(stack, heartbeat.run, "calls.heartbeat", needed_to_hear=True)
@@ -173,6 +172,12 @@ async def _flags(settings: Settings, live: Live, metrics: Metrics, stack: AsyncE
     )
     stack.push_async_callback(flags.close)
     return flags
+
+
+async def _vad(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> VadScheduler:
+    vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
+    stack.push_async_callback(vad.aclose)
+    return vad
 
 
 async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:

@@ -22,9 +22,7 @@ class PendingWork:
         """Begin it; a call that is being cut off begins nothing, and drops it."""
         try:
             task = self._group.create_task(work, name=name)
-        except (
-            RuntimeError
-        ):  # the group is being cut off: `Transcription.abandon` settles what this would have answered
+        except RuntimeError:  # the group is being cut off: `abandon` settles what this would have answered
             work.close()
             return
         self.tasks.add(task)
