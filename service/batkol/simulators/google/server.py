@@ -25,8 +25,7 @@ import structlog
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.simulators.double import Double
-from batkol.simulators.fault_book import FaultBook
+from batkol.simulators.double import FaultyDouble
 from batkol.simulators.google.control import serve_control
 from batkol.simulators.google.faults import Fault, Moment, Surface, befalls
 from batkol.simulators.google.rules import RefusalError
@@ -109,15 +108,13 @@ class _Conversation:
             self._wake.set()
 
 
-class SpeechDouble(Double):
+class SpeechDouble(FaultyDouble[Fault, Stats]):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
     def __init__(self, settings: DoubleSettings | None = None, *, clock: Clock = time.monotonic) -> None:
         self.settings = settings or DoubleSettings()
-        self._clock = clock
+        super().__init__(Stats, clock)
         self._server = GrpcServer()
-        self._book = FaultBook[Fault]()
-        self._stats = Stats()
         self._open: dict[int, tuple[StreamRecord, _Conversation]] = {}
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -168,23 +165,6 @@ class SpeechDouble(Double):
                     at_once = msgspec.structs.replace(fault, when=Moment.ELAPSED, seconds=0.0)
                     conversation.listener.arm((at_once if fault.when is Moment.OPEN else fault,), now)
                     conversation.wake()
-
-    def clear(self) -> None:
-        """Streams to come are spared."""
-        self._book.clear()
-
-    def reset(self) -> None:
-        """Forget faults and statistics; streams are counted from one again."""
-        self._book.clear()
-        self._stats = Stats()
-
-    def faults(self) -> list[Fault]:
-        """Return the faults in force."""
-        return self._book.faults(self._clock())
-
-    def stats(self) -> dict[str, Any]:
-        """Return totals and one record a stream, as plain JSON types."""
-        return self._stats.summary()
 
     # The two methods
 

@@ -17,8 +17,7 @@ from typing import Any, Final
 import grpc
 from google.cloud.texttospeech_v1.types import cloud_tts
 
-from batkol.simulators.double import Double
-from batkol.simulators.fault_book import FaultBook
+from batkol.simulators.double import FaultyDouble
 from batkol.simulators.google_voice import rules
 from batkol.simulators.google_voice.faults import GoogleVoiceFault
 from batkol.simulators.google_voice.rules import SessionRefusal
@@ -31,16 +30,14 @@ _SERVICE: Final = "google.cloud.texttospeech.v1.TextToSpeech"
 _MINUTE_S: Final = 60.0
 
 
-class GoogleVoiceDouble(Double):
+class GoogleVoiceDouble(FaultyDouble[GoogleVoiceFault, GoogleVoiceStats]):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
     def __init__(
         self, settings: GoogleVoiceSettings | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.settings = settings or GoogleVoiceSettings()
-        self._clock = clock
-        self._book = FaultBook[GoogleVoiceFault]()
-        self._stats = GoogleVoiceStats()
+        super().__init__(GoogleVoiceStats, clock)
         self._server = GrpcServer()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -51,30 +48,6 @@ class GoogleVoiceDouble(Double):
     async def stop(self) -> None:
         """End all sessions at once and close the port."""
         await self._server.stop()
-
-    # Faults and records, as the control port has them
-
-    def inject(self, *faults: GoogleVoiceFault) -> None:
-        """Put faults in force for sessions to come."""
-        for fault in faults:
-            self._book.inject(fault, self._clock())
-
-    def clear(self) -> None:
-        """End all faults for sessions to come."""
-        self._book.clear()
-
-    def reset(self) -> None:
-        """End all faults and forget all records; sessions are counted from one again."""
-        self._book.clear()
-        self._stats = GoogleVoiceStats()
-
-    def faults(self) -> list[GoogleVoiceFault]:
-        """Return the faults in force."""
-        return self._book.faults(self._clock())
-
-    def stats(self) -> dict[str, Any]:
-        """Return totals and one record a session, as plain JSON types."""
-        return self._stats.summary()
 
     @property
     def records(self) -> list[SessionRecord]:

@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from batkol.simulators.double import Double
-from batkol.simulators.fault_book import FaultBook
+from batkol.simulators.double import FaultyDouble
 from batkol.simulators.llm.wire import DoubleConnection, Request, WireError, chunk
 from batkol.simulators.speaker import rules
 from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
@@ -28,14 +27,12 @@ from batkol.simulators.speaker.stats import SpeakerStats, SpokenRequest
 _CONTENT: dict[str, str] = {"pcm": "audio/pcm", "wav": "audio/wav"}
 
 
-class VoiceDouble(Double):
+class VoiceDouble(FaultyDouble[VoiceFault, SpeakerStats]):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
     def __init__(self, settings: SpeakerSettings | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings or SpeakerSettings()
-        self._clock = clock
-        self._book = FaultBook[VoiceFault]()
-        self._stats = SpeakerStats()
+        super().__init__(SpeakerStats, clock)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[Any] | None] = set()
 
@@ -52,30 +49,6 @@ class VoiceDouble(Double):
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-
-    # Faults and records, as the control port has them
-
-    def inject(self, *faults: VoiceFault) -> None:
-        """Put faults in force for requests to come."""
-        for fault in faults:
-            self._book.inject(fault, self._clock())
-
-    def clear(self) -> None:
-        """End all faults for requests to come."""
-        self._book.clear()
-
-    def reset(self) -> None:
-        """End all faults and forget all records; requests are counted from one again."""
-        self._book.clear()
-        self._stats = SpeakerStats()
-
-    def faults(self) -> list[VoiceFault]:
-        """Return the faults in force."""
-        return self._book.faults(self._clock())
-
-    def stats(self) -> dict[str, Any]:
-        """Return totals and one record a request, as plain JSON types."""
-        return self._stats.summary()
 
     @property
     def records(self) -> list[SpokenRequest]:
