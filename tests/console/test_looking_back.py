@@ -11,6 +11,7 @@ from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import script
 from support.console.visit import visit
 from support.postgres.server import database, running_server
+from support.service.stack import stored
 
 pytestmark = pytest.mark.nightly
 
@@ -40,16 +41,12 @@ TABLE_IS_WHOLE = "document.querySelector('.table').clientHeight >= document.quer
 async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
     tmp_path: Path, postgres_data: Path
 ) -> None:
-    (tmp_path / "memory").mkdir()
     with running_server(postgres_data) as server:
         async with (
             database(server) as where,
             visit(
                 tmp_path,
-                store="postgres",
-                database_url=where.dsn,
-                journal_dir=tmp_path / "journal",
-                journal_memory_dir=tmp_path / "memory",
+                **stored(tmp_path, where),
             ) as at,
         ):
             up = at.up

@@ -21,7 +21,7 @@ from batkol.store.postgres.schema import metadata
 from batkol.store.store import Store
 from batkol.voices.marked.voice import say
 from support.postgres.server import database, running_server
-from support.service.stack import PUBLIC, TOKEN, Stack, stack
+from support.service.stack import PUBLIC, TOKEN, Stack, stack, stored
 
 WORDS = ("אני", "רוצה", "פגישה")
 SPEECH = say(WORDS)
@@ -60,16 +60,12 @@ async def test_a_recording_is_heard_and_nothing_of_the_calls_is_kept(
     replies: bool, tmp_path: Path, postgres_data: Path
 ) -> None:
     wav, page = record(tmp_path / "person.wav"), io.StringIO()
-    (tmp_path / "memory").mkdir()
     with running_server(postgres_data) as server:
         async with (
             database(server) as where,
             stack(
                 tmp_path / "live",
-                store="postgres",
-                database_url=where.dsn,
-                journal_dir=tmp_path / "journal",
-                journal_memory_dir=tmp_path / "memory",
+                **stored(tmp_path, where),
                 agent_replies=replies,
             ) as up,
         ):

@@ -8,7 +8,7 @@ from batkol.events.events import ReplyEnded
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import script
 from support.postgres.server import database, running_server
-from support.service.stack import Stack, stack
+from support.service.stack import Stack, stack, stored
 from support.time.waiting import eventually, until
 
 CALLER, CALLED = "+972541234567", "+97231234567"
@@ -21,16 +21,12 @@ def replies(up: Stack, call_sid: str) -> list[ReplyEnded]:
 
 
 async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path, postgres_data: Path) -> None:
-    (tmp_path / "memory").mkdir()
     with running_server(postgres_data) as server:
         async with (
             database(server) as where,
             stack(
                 tmp_path / "live",
-                store="postgres",
-                database_url=where.dsn,
-                journal_dir=tmp_path / "journal",
-                journal_memory_dir=tmp_path / "memory",
+                **stored(tmp_path, where),
                 api_token=TOKEN,
                 agent_replies=True,
                 summary_prompt="סכם",

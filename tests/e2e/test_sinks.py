@@ -18,7 +18,7 @@ from batkol.voices.marked.voice import script
 from support.http.webhook_receiver import Receiver, receiving, status
 from support.postgres.server import Server, database, running_server
 from support.process.programs import free_ports
-from support.service.stack import QUICK, Stack, plain, stack, words_of
+from support.service.stack import QUICK, Stack, plain, stack, stored, words_of
 from support.sinks.calls import call_with_two_finals, handed_on
 from support.time.waiting import eventually, until
 
@@ -42,15 +42,11 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 async def a_pod(folder: Path, where: Address, url: str, name: str = "pod-0", **others: Any) -> AsyncIterator[Stack]:
     """Run a pod of the agent with a sink for that receiver."""
     folder = folder / name
-    (folder / "memory").mkdir(parents=True)
     sinks = {"crm": {"kind": "webhook", "url": url, "secretEnv": "CRM_SECRET"}}
     async with stack(
         folder / "live",
         speed=QUICK,
-        store="postgres",
-        database_url=where.dsn,
-        journal_dir=folder / "journal",
-        journal_memory_dir=folder / "memory",
+        **stored(folder, where),
         pod_name=name,
         vad="webrtc",
         sinks=json.dumps(sinks),

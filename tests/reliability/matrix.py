@@ -23,7 +23,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `reliability` and `support`, as pytest finds them
 
-from reliability import reply_matrix, table
+from reliability import markdown, reply_matrix, table
 from reliability.scenario import Scenario
 from reliability.scenarios import SCENARIOS, named
 from reliability.trial import Result, left_behind, run
@@ -100,7 +100,7 @@ def _hearing(names: Sequence[str], given: argparse.Namespace) -> bool:
     print(f"{table.totals(found)} {time.monotonic() - begun:.0f} s.")  # noqa: T201
     if given.write and not given.replies:  # the table of words is of callers whom nobody answers
         last = {result.name: result for result in found}
-        table.write(DOCUMENT, table.markdown(list(last.values())))
+        markdown.write(DOCUMENT, table.markdown(list(last.values())), begin=table.BEGIN, end=table.END)
     return all(result.right for result in found)
 
 

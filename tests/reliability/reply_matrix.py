@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from reliability import reply_table, table
+from reliability import markdown, reply_table
 from reliability.reply_rows import ROWS, named
 from reliability.reply_trial import ReplyResult
 from reliability.reply_trial import run as run_trial
@@ -45,5 +45,5 @@ def run(chosen: Sequence[str], jobs: int, *, document: Path | None = None) -> bo
     if document is not None:
         last = {result.name: result for result in found}
         text = reply_table.markdown(list(last.values()))
-        table.write(document, text, begin=reply_table.BEGIN, end=reply_table.END)
+        markdown.write(document, text, begin=reply_table.BEGIN, end=reply_table.END)
     return not any(result.problems or result.late for result in found)

@@ -1,10 +1,11 @@
-"""The failure table of replies as Markdown, and its place in a document."""
+"""The failure table of replies as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from reliability.markdown import code, tables
 from reliability.reply_rows import GROUPS
 from reliability.reply_trial import ReplyResult
 
@@ -21,17 +22,12 @@ _HEAD: Final = (
     "the model was asked",
     "the log said first",
 )
-_LONGEST: Final = 110  # characters of a line of the log
 
 
 def markdown(results: Sequence[ReplyResult]) -> str:
     """Return one table a group, and a line with the totals."""
-    parts = [totals(results)]
-    for group, title in GROUPS.items():
-        rows = [result for result in results if result.group == group]
-        if rows:
-            parts += ["", f"### {title}", "", _row(_HEAD), _row(["---"] * len(_HEAD)), *map(_of, rows)]
-    return "\n".join(parts)
+    groups = [(title, [_of(result) for result in results if result.group == group]) for group, title in GROUPS.items()]
+    return "\n".join([totals(results), *tables(_HEAD, groups)])
 
 
 def totals(results: Sequence[ReplyResult]) -> str:
@@ -55,8 +51,8 @@ def details(result: ReplyResult) -> list[str]:
     return [line(result), *result.problems, *result.late, *(f"log: {said}" for said in result.warnings)]
 
 
-def _of(result: ReplyResult) -> str:
-    cells = (
+def _of(result: ReplyResult) -> Sequence[str]:
+    return (
         f"`{result.name}`",
         result.what,
         " ".join(result.heard) + (" ✗" if result.problems else ""),
@@ -64,19 +60,9 @@ def _of(result: ReplyResult) -> str:
         f"{_s(result.first_s)} / {_s(result.answer_s)}",
         _s(result.then_s),
         str(result.asked),
-        _code(result.warnings[0]) if result.warnings else "",
+        code(result.warnings[0]) if result.warnings else "",
     )
-    return _row(cells)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _s(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds:.2f}"
-
-
-def _code(text: str) -> str:
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return f"`{short.replace('|', chr(92) + '|').replace('`', chr(39))}`"

@@ -1,11 +1,11 @@
-"""The fault matrix as a Markdown table, and its place in a document."""
+"""The fault matrix as a Markdown table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
+from reliability.markdown import code, tables
 from reliability.trial import Result
 
 BEGIN: Final = "<!-- fault matrix: begin (make faults ARGS=--write) -->"
@@ -36,17 +36,12 @@ _HEAD: Final = (
     "the log said first",
     "status said",
 )
-_LONGEST: Final = 110  # characters of a line of the log
 
 
 def markdown(results: Sequence[Result]) -> str:
     """Return one table a group, and a line with the totals."""
-    parts = [totals(results)]
-    for group, title in GROUPS.items():
-        rows = [result for result in results if result.group == group]
-        if rows:
-            parts += ["", f"### {title}", "", _row(_HEAD), _row(["---"] * len(_HEAD)), *map(_of, rows)]
-    return "\n".join(parts)
+    groups = [(title, [_of(result) for result in results if result.group == group]) for group, title in GROUPS.items()]
+    return "\n".join([totals(results), *tables(_HEAD, groups)])
 
 
 def totals(results: Sequence[Result]) -> str:
@@ -60,15 +55,6 @@ def totals(results: Sequence[Result]) -> str:
         f"{right} of {len(results)} rows as they must be; "
         f"{sent} words said, {lost} lost, {doubled} doubled, {astray} misattributed."
     )
-
-
-def write(document: Path, table: str, *, begin: str = BEGIN, end: str = END) -> None:
-    """Put the table between the markers. Raises `ValueError` if they are not there."""
-    before, found, rest = document.read_text().partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"{document} has no place for the table: the lines {begin} and {end} are missing")
-    document.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}")
 
 
 def line(result: Result) -> str:
@@ -94,9 +80,9 @@ def details(result: Result) -> list[str]:
     ]
 
 
-def _of(result: Result) -> str:
+def _of(result: Result) -> Sequence[str]:
     record, first = result.record, result.first
-    cells = (
+    return (
         f"`{result.name}`",
         result.what,
         str(record.sent),
@@ -106,19 +92,9 @@ def _of(result: Result) -> str:
         _latency(result),
         ", ".join(f"{source} {count}" for source, count in sorted(result.sources.items())),
         str(result.fallbacks),
-        _code(result.warnings[0]) if result.warnings else "",
-        "; ".join(_code(said) for said in result.status),
+        code(result.warnings[0]) if result.warnings else "",
+        "; ".join(code(said) for said in result.status),
     )
-    return _row(cells)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _code(text: str) -> str:
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return f"`{short.replace('|', chr(92) + '|').replace('`', chr(39))}`"
 
 
 def _latency(result: Result) -> str:

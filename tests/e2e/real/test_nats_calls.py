@@ -16,7 +16,7 @@ from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
 from support.nats.server import NatsServer
 from support.postgres.server import database, running_server
-from support.service.stack import QUICK, Stack, stack
+from support.service.stack import QUICK, Stack, stack, stored
 from support.sinks.calls import call_with_two_finals, handed_on
 from support.time.waiting import eventually
 
@@ -26,15 +26,11 @@ SPEECH: Final = script([["שלום", "תודה"], ["בבקשה", "אני", "רו
 @asynccontextmanager
 async def a_pod(folder: Path, where: Address, url: str) -> AsyncIterator[Stack]:
     """Run a pod with a sink for that server, which creates its stream and gets partials, too."""
-    (folder / "memory").mkdir()
     sinks = {"bus": {"kind": "nats", "url": url, "createStream": True, "partials": True}}
     async with stack(
         folder / "live",
         speed=QUICK,
-        store="postgres",
-        database_url=where.dsn,
-        journal_dir=folder / "journal",
-        journal_memory_dir=folder / "memory",
+        **stored(folder, where),
         vad="webrtc",
         sinks=json.dumps(sinks),
     ) as up:

@@ -26,7 +26,7 @@ from support.postgres.records import finals_of, talk
 from support.postgres.server import WITH_TABLES, Server
 from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
-from support.service.stack import Stack, stack
+from support.service.stack import Stack, stack, stored
 from support.time.waiting import eventually, until
 
 ATTEMPTS = 8
@@ -94,16 +94,12 @@ async def test_calls_go_on_while_the_disk_of_the_whole_server_is_full_and_nothin
     tmp_path: Path,
 ) -> None:
     """First the tables cannot grow; then the write-ahead log cannot, and Postgres ends itself."""
-    (tmp_path / "memory").mkdir()
     with small_disk(128) as disk, own_server(disk.folder / "server") as server:
         await migrate.upgrade(server.address)
         with capture_logs() as lines:
             async with stack(
                 tmp_path / "live",
-                store="postgres",
-                database_url=server.url,
-                journal_dir=tmp_path / "journal",
-                journal_memory_dir=tmp_path / "memory",
+                **stored(tmp_path, server.address),
                 api_token=TOKEN,
             ) as up:
                 disk.fill()

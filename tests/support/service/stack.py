@@ -23,6 +23,7 @@ from batkol.settings import Settings
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallPlan, CallReport, Script, place_call
+from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import SpokenAudio
 
 TOKEN = "a-made-up-auth-token"
@@ -204,6 +205,18 @@ async def stack(
                     await asyncio.gather(collecting, return_exceptions=True)
     finally:
         await google.stop()
+
+
+def stored(folder: Path, where: Address) -> dict[str, Any]:
+    """Return the settings of a stack that keeps its calls there, with its journal in `folder`, which is made."""
+    memory = folder / "memory"
+    memory.mkdir(parents=True)
+    return {
+        "store": "postgres",
+        "database_url": where.dsn,
+        "journal_dir": folder / "journal",
+        "journal_memory_dir": memory,
+    }
 
 
 def right_words(expected: Sequence[str], got: Sequence[str]) -> tuple[int, int]:
