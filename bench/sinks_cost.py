@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import uvloop
@@ -96,9 +96,28 @@ async def bulk(sink: Sink) -> tuple[float, float]:
     return count / (time.monotonic() - began_s), (time.process_time() - cpu_s) / count * 1e3
 
 
-def row(name: str, latencies: Sequence[float], paced_cpu: float, rate: float, bulk_cpu: float) -> str:
+class Cost(NamedTuple):
+    """As `paced` and `bulk` return them."""
+
+    began: dict[str, int]
+    took: list[float]
+    paced_cpu: float
+    rate: float
+    bulk_cpu: float
+
+
+async def measured(sink: Sink) -> Cost:
+    """Warm the sink up, measure it, and close it."""
+    try:
+        await bulk(sink)
+        return Cost(*await paced(sink), *await bulk(sink))
+    finally:
+        await sink.aclose()
+
+
+def row(name: str, cost: Cost, latencies: Sequence[float]) -> str:
     p50, p95 = statistics.median(latencies), statistics.quantiles(latencies, n=20)[18]
-    return f"{name:10} {p50:9.2f} {p95:9.2f} {paced_cpu:9.3f} {rate:11.0f} {bulk_cpu:9.3f}"
+    return f"{name:10} {p50:9.2f} {p95:9.2f} {cost.paced_cpu:9.3f} {cost.rate:11.0f} {cost.bulk_cpu:9.3f}"
 
 
 async def webhooks() -> str:
@@ -108,25 +127,17 @@ async def webhooks() -> str:
     port = int(await receiver.stdout.readline())
     sink = WebhookSink("bench", f"http://127.0.0.1:{port}/", [SECRET])
     try:
-        await bulk(sink)
-        began, _, paced_cpu = await paced(sink)
-        rate, bulk_cpu = await bulk(sink)
+        cost = await measured(sink)
     finally:
-        await sink.aclose()
         said, _ = await receiver.communicate(b"")
     arrived = msgspec.json.decode(said, type=dict[str, int])
-    return row("webhook", [(arrived[one] - at) / 1e6 for one, at in began.items()], paced_cpu, rate, bulk_cpu)
+    return row("webhook", cost, [(arrived[one] - at) / 1e6 for one, at in cost.began.items()])
 
 
 async def nats(url: str) -> str:
     sink = NatsSink("bench", [url], "batkol-bench", creates_stream=True)
-    try:
-        await bulk(sink)
-        _, took, paced_cpu = await paced(sink)
-        rate, bulk_cpu = await bulk(sink)
-    finally:
-        await sink.aclose()
-    return row("nats", took, paced_cpu, rate, bulk_cpu)
+    cost = await measured(sink)
+    return row("nats", cost, cost.took)
 
 
 async def measure(url: str) -> None:

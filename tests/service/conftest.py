@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from batkol.backoff import Backoff
+from batkol.store.postgres import writer
 from batkol.store.postgres.address import Address
 from support.postgres.server import Server, database, running_server
 from support.postgres.store_parts import Kept
@@ -20,6 +22,13 @@ async def where(server: Server) -> AsyncIterator[Address]:
     """A database with our tables, and nothing in them."""
     async with database(server) as made:
         yield made
+
+
+@pytest.fixture
+def hasty_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that waits for a moment alone, where it waits for seconds."""
+    monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
+    monkeypatch.setattr(writer, "SETTLE_S", 0.02)
 
 
 @pytest.fixture

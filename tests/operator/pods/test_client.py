@@ -26,6 +26,7 @@ from batkol.store_status import NoStoreStatus, SinkStatus
 from batkol_operator.pods.client import LARGEST, NoReport, PodClient, PodReport, SinkReport, read_report
 from batkol_operator.watch.object_state import PodState
 from support.http.hostile_server import WAYS, hostile_http
+from support.operators.pod_state import ready_pod
 from support.operators.pods import AnsweringPod, answering
 
 NO_STATUS = (
@@ -46,17 +47,7 @@ NO_STATUS = (
 
 
 def pod(name: str, ip: str) -> PodState:
-    return PodState(
-        name,
-        f"uid-{name}",
-        ip,
-        ready=True,
-        terminating=False,
-        start_failure="",
-        creating_since=None,
-        deletion_cost="",
-        live_revision="",
-    )
+    return ready_pod(name, f"uid-{name}", ip)
 
 
 async def test_all_pods_are_asked_with_the_token_and_answer() -> None:

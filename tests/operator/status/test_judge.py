@@ -14,22 +14,13 @@ from batkol_operator.status.facts import AgentProblem, Facts, Revisions, active_
 from batkol_operator.status.judge import CREATION_TIMEOUT, judge, judge_paused, status_manifest
 from batkol_operator.status.transitions import transitions
 from batkol_operator.watch.object_state import PodState, Rollout
+from support.operators.pod_state import ready_pod
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WANTED = Revisions("aaa", "fff")
 RUNS = PodReport("aaa", "fff", 2, ())
 LAGS = PodReport("bbb", "fff", 1, ())
-POD = PodState(
-    "clinic-1",
-    "1",
-    "10.0.0.1",
-    ready=True,
-    terminating=False,
-    start_failure="",
-    creating_since=None,
-    deletion_cost="",
-    live_revision="",
-)
+POD = ready_pod("clinic-1", "1", "10.0.0.1")
 ROLLOUT = Rollout(current=True, wanted=3, replicas=3, updated=3, ready=3, available=True, stuck="")
 
 

@@ -35,11 +35,8 @@ TEXT_HEAD = HEAD.replace(b"text/event-stream", b"text/plain; charset=utf-8")
 @asynccontextmanager
 async def bot(url: str, **options: Any) -> AsyncIterator[WebhookAnswerer]:
     made = WebhookAnswerer(**{"url": f"{url}/answer?who=us", "secret": SECRET, **options})
-    try:
-        async with asyncio.timeout(40):
-            yield made
-    finally:
-        await made.aclose()
+    async with aclosing(made), asyncio.timeout(40):
+        yield made
 
 
 @asynccontextmanager

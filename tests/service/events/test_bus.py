@@ -7,81 +7,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription
-from batkol.events.events import (
-    CallEnded,
-    CallStarted,
-    Event,
-    FinalText,
-    KeyPressed,
-    PartialText,
-    TentativeText,
-    TentativeWithdrawn,
-)
+from batkol.events.events import Event, FinalText, PartialText, TentativeText, TentativeWithdrawn
+from support.events.made import CALL, ended, final, key, partial, tentative, withdrawn
 from support.properties import few_by_day
 
 pytestmark = pytest.mark.virtual_time
 
-CALL = "CA" + "0" * 32
 OTHER = "CA" + "1" * 32
-
-
-def partial(seq: int, call_sid: str = CALL) -> PartialText:
-    return PartialText(
-        call_sid=call_sid, seq=seq, at=0.0, utterance_id="u", index=0, text=str(seq), stability=0.0, number=seq
-    )
-
-
-def final(seq: int, call_sid: str = CALL) -> FinalText:
-    return FinalText(
-        call_sid=call_sid,
-        seq=seq,
-        at=0.0,
-        utterance_id="u",
-        index=0,
-        text=str(seq),
-        source="final",
-        mode="streaming",
-        begin_ms=0,
-        end_ms=0,
-        words=1,
-        partials=0,
-        first_partial_ms=None,
-        latency_ms=0.0,
-    )
-
-
-def tentative(seq: int, number: int = 1) -> TentativeText:
-    return TentativeText(
-        call_sid=CALL, seq=seq, at=0.0, utterance_id="u", index=0, number=number, text=str(seq), end_ms=0
-    )
-
-
-def withdrawn(seq: int, number: int = 1) -> TentativeWithdrawn:
-    return TentativeWithdrawn(call_sid=CALL, seq=seq, at=0.0, utterance_id="u", index=0, number=number, reason="speech")
-
-
-def began(seq: int, stream_sid: str) -> CallStarted:
-    return CallStarted(
-        call_sid=CALL, stream_sid=stream_sid, seq=seq, at=0.0, agent="", direction="inbound", streaming=True
-    )
-
-
-def ended(seq: int, call_sid: str = CALL, stream_sid: str = "") -> CallEnded:
-    return CallEnded(
-        call_sid=call_sid,
-        stream_sid=stream_sid,
-        seq=seq,
-        at=0.0,
-        reason="stop",
-        duration_s=0.0,
-        utterances=0,
-        words=0,
-        finals={},
-        fallbacks=0,
-        sessions=0,
-        gap_ms=0,
-        close_code=1000,
-    )
 
 
 async def drained(subscription: Subscription) -> list[Event]:
@@ -92,7 +24,7 @@ async def drained(subscription: Subscription) -> list[Event]:
 async def test_everybody_gets_every_event_in_order() -> None:
     bus = Bus()
     first, second = bus.subscribe(), bus.subscribe(CALL)
-    events = [partial(1), final(2), KeyPressed(call_sid=CALL, seq=3, at=0.0, digit="5"), ended(4)]
+    events = [partial(1), final(2), key(3), ended(4)]
     for event in events:
         bus.publish(event)
 
@@ -103,7 +35,7 @@ async def test_everybody_gets_every_event_in_order() -> None:
 async def test_a_subscriber_to_one_call_hears_of_no_other() -> None:
     bus = Bus()
     one, everything = bus.subscribe(CALL), bus.subscribe()
-    for event in (partial(1), partial(1, OTHER), final(2, OTHER)):
+    for event in (partial(1), partial(1, call_sid=OTHER), final(2, call_sid=OTHER)):
         bus.publish(event)
 
     assert [event.call_sid for event in await drained(one)] == [CALL]
@@ -156,7 +88,7 @@ def test_no_final_is_ever_lost_and_what_is_left_is_in_order(kinds: list[bool], c
 async def test_a_slow_subscriber_loses_tentatives_and_never_what_ends_them() -> None:
     bus = Bus()
     slow = bus.subscribe(capacity=2)
-    for event in (tentative(1), withdrawn(2), tentative(3, 2), withdrawn(4, 2), final(5)):
+    for event in (tentative(1), withdrawn(2), tentative(3), withdrawn(4), final(5)):
         bus.publish(event)
 
     assert [event.seq for event in await drained(slow)] == [2, 4, 5]
@@ -267,6 +199,3 @@ async def test_a_cancelled_wait_loses_no_event() -> None:
         got += [e for e in await asyncio.gather(waiting, return_exceptions=True) if isinstance(e, Event)]
 
     assert [event.seq for event in got + await drained(subscription)] == list(range(20))
-
-
-# -- callbacks ---------------------------------------------------------------------------------------------------

@@ -10,34 +10,12 @@ import pytest
 
 from batkol.events.bus import LIMIT, Bus, Subscription
 from batkol.events.events import Event, FinalText, PartialText
+from support.events.made import final, partial
 from support.time.virtual import in_virtual_time
 
 CALLS = tuple(f"CA{number:032x}" for number in range(3))
 EVENTS = 400
 LATE_S = 0.5
-
-
-def event(seq: int, call_sid: str, *, is_final: bool) -> Event:
-    if not is_final:
-        return PartialText(
-            call_sid=call_sid, seq=seq, at=0.0, utterance_id="u", index=0, text="", stability=0.0, number=seq
-        )
-    return FinalText(
-        call_sid=call_sid,
-        seq=seq,
-        at=0.0,
-        utterance_id="u",
-        index=0,
-        text="",
-        source="final",
-        mode="streaming",
-        begin_ms=0,
-        end_ms=0,
-        words=1,
-        partials=0,
-        first_partial_ms=None,
-        latency_ms=0.0,
-    )
 
 
 class Reader:
@@ -92,7 +70,8 @@ async def publish(bus: Bus, readers: list[Reader], chance: random.Random, number
     for _ in range(EVENTS // 4):
         await asyncio.sleep(chance.choice([0.0, 0.0, 0.05, 0.5]))
         numbers.append(len(numbers))
-        made = event(numbers[-1], chance.choice(CALLS), is_final=chance.random() < 0.3)
+        call_sid, make = chance.choice(CALLS), final if chance.random() < 0.3 else partial
+        made = make(numbers[-1], call_sid=call_sid)
         bus.publish(made)
         for reader in readers:
             reader.note(made)

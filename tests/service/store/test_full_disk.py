@@ -17,28 +17,22 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.backoff import Backoff
 from batkol.store.dev_postgres import server_user
-from batkol.store.postgres import migrate, writer
+from batkol.store.postgres import migrate
 from batkol.voices.marked.voice import script
 from support.files.small_disk import small_disk
-from support.postgres.records import finals_of, talk
+from support.postgres.records import finals_of
 from support.postgres.server import WITH_TABLES, Server
 from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
 from support.service.stack import Stack, stack, stored
-from support.time.waiting import eventually, until
+from support.time.waiting import eventually
 
-ATTEMPTS = 8
+pytestmark = pytest.mark.usefixtures("hasty_writer")
+
 TOKEN = "a-made-up-token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 SPEECH = script([["שלום", "תודה"]], tail_ms=700)
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
-    monkeypatch.setattr(writer, "SETTLE_S", 0.02)
 
 
 async def test_a_full_tablespace_is_waited_for_and_gets_everything_once(server: Server, tmp_path: Path) -> None:
@@ -58,11 +52,7 @@ async def test_a_full_tablespace_is_waited_for_and_gets_everything_once(server: 
                 assert await texts(where) == []  # the first connection writes a file, without which none can be made
                 disk.fill()
                 with capture_logs() as lines:
-                    kept.say(talk(0))
-                    kept.write()
-                    await until(lambda: kept.writer.retries >= ATTEMPTS)
-                    kept.say(talk(1))
-                    await until(lambda: kept.writer.retries >= 2 * ATTEMPTS)
+                    await kept.say_in_vain()
                     state, fault = kept.writer.state.value, kept.writer.fault
                     held_up = await texts(where)
                     disk.empty()

@@ -15,25 +15,19 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.backoff import Backoff
-from batkol.store.postgres import migrate, writer
+from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
 from support.postgres.records import CALLER, finals_of, over, sid, talk, who
 from support.postgres.server import Server, name_of
 from support.postgres.sql import connection, everything, sql, texts
-from support.postgres.store_parts import Kept, newest
+from support.postgres.store_parts import IN_VAIN, Kept, newest
 from support.time.waiting import until
 
-ATTEMPTS = 8
+pytestmark = pytest.mark.usefixtures("hasty_writer")
+
 OTHER = "+972509999999"
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
-    monkeypatch.setattr(writer, "SETTLE_S", 0.02)
 
 
 REFUSE = """
@@ -56,11 +50,7 @@ async def test_a_full_database_is_waited_for_and_gets_everything_once(kept: Kept
     async with connection(kept.where) as other:
         await other.execute(REFUSE.format(code=code, table=table))
     with capture_logs() as lines:
-        kept.say(talk(0))
-        kept.write()
-        await until(lambda: kept.writer.retries >= ATTEMPTS)
-        kept.say(talk(1))
-        await until(lambda: kept.writer.retries >= 2 * ATTEMPTS)
+        await kept.say_in_vain()
         state, fault, waiting = kept.writer.state.value, kept.writer.fault, kept.journal.waiting
         assert await texts(kept.where) == []
         await sql(kept.where, f"DROP TRIGGER refuse ON {table}")
@@ -84,7 +74,7 @@ async def test_a_database_that_only_reads_is_waited_for_and_the_oldest_stays_whe
     with capture_logs() as lines:
         kept.say(talk(0))
         kept.write()
-        await until(lambda: kept.writer.retries >= ATTEMPTS)
+        await until(lambda: kept.writer.retries >= IN_VAIN)
         fault = kept.writer.fault
         while kept.journal.append(b"no record"):  # the hours in which others speak
             pass

@@ -22,13 +22,13 @@ def started(seq: int = 1, call_sid: str = CALL, stream_sid: str = STREAM) -> Cal
     )
 
 
-def partial(seq: int, index: int = 0, text: str = "", stream_sid: str = STREAM) -> PartialText:
+def partial(seq: int, index: int = 0, text: str = "", stream_sid: str = STREAM, call_sid: str = CALL) -> PartialText:
     return PartialText(
-        call_sid=CALL,
+        call_sid=call_sid,
         stream_sid=stream_sid,
         seq=seq,
         at=0.0,
-        utterance_id=f"{CALL}-{index}",
+        utterance_id=f"{call_sid}-{index}",
         index=index,
         text=text,
         stability=0.0,
@@ -55,13 +55,13 @@ def withdrawn(seq: int, index: int = 0) -> TentativeWithdrawn:
     )
 
 
-def final(seq: int, index: int = 0, text: str = "", stream_sid: str = STREAM) -> FinalText:
+def final(seq: int, index: int = 0, text: str = "", stream_sid: str = STREAM, call_sid: str = CALL) -> FinalText:
     return FinalText(
-        call_sid=CALL,
+        call_sid=call_sid,
         stream_sid=stream_sid,
         seq=seq,
         at=0.0,
-        utterance_id=f"{CALL}-{index}",
+        utterance_id=f"{call_sid}-{index}",
         index=index,
         text=text,
         source="final",

@@ -16,9 +16,14 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.order import look
 from batkol.store.postgres.writer import Writer
+from support.postgres.records import talk
+from support.time.waiting import until
 
 QUICK = DatabaseTimeouts(connect_s=2.0, statement_s=1.0, command_s=2.0)
 """For who waits for a limit: on a busy machine a well database may reach one of these, and is asked again."""
+
+IN_VAIN = 8
+"""Attempts to write that show that a writer goes on trying."""
 
 
 class Kept:
@@ -55,6 +60,14 @@ class Kept:
     def write(self) -> None:
         """Begin to write."""
         self._writing = asyncio.create_task(self.writer.run())
+
+    async def say_in_vain(self) -> None:
+        """Say two calls that the database does not take, and wait for some attempts to write after each."""
+        self.say(talk(0))
+        self.write()
+        await until(lambda: self.writer.retries >= IN_VAIN)
+        self.say(talk(1))
+        await until(lambda: self.writer.retries >= 2 * IN_VAIN)
 
     async def written(self, within: float = 60.0) -> None:
         """Wait until the database has everything."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,12 +28,8 @@ SHORT: Final = NatsLimits(connect_s=0.3, ack_s=0.2, backoff=Backoff(0.0, 0.0), a
 
 @asynccontextmanager
 async def sink_to(*urls: str, **options: Any) -> AsyncIterator[NatsSink]:
-    made = NatsSink("bus", urls, **{"limits": SHORT, **options})
-    try:
-        async with asyncio.timeout(40):
-            yield made
-    finally:
-        await made.aclose()
+    async with aclosing(NatsSink("bus", urls, **{"limits": SHORT, **options})) as made, asyncio.timeout(40):
+        yield made
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import pytest
@@ -27,12 +27,8 @@ SHORT: Final = WebhookLimits(timeout_s=0.15, at_once=4)
 
 @asynccontextmanager
 async def sink_to(url: str, *secrets: str, **options: Any) -> AsyncIterator[WebhookSink]:
-    made = WebhookSink("crm", url, secrets or (SECRET,), **options)
-    try:
-        async with asyncio.timeout(40):
-            yield made
-    finally:
-        await made.aclose()
+    async with aclosing(WebhookSink("crm", url, secrets or (SECRET,), **options)) as made, asyncio.timeout(40):
+        yield made
 
 
 @asynccontextmanager
