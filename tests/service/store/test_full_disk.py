@@ -7,8 +7,8 @@ from a trigger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from batkol.store.postgres import migrate
 from batkol.voices.marked.voice import script
 from support.files.small_disk import small_disk
 from support.postgres.records import finals_of
-from support.postgres.server import WITH_TABLES, Server
+from support.postgres.server import WITH_TABLES, Server, server_in
 from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
 from support.service.stack import Stack, stack, stored
@@ -84,7 +84,7 @@ async def test_calls_go_on_while_the_disk_of_the_whole_server_is_full_and_nothin
     tmp_path: Path,
 ) -> None:
     """First the tables cannot grow; then the write-ahead log cannot, and Postgres ends itself."""
-    with small_disk(128) as disk, own_server(disk.folder / "server") as server:
+    with small_disk(128) as disk, server_in(disk.folder / "server") as server:
         await migrate.upgrade(server.address)
         with capture_logs() as lines:
             async with stack(
@@ -115,16 +115,6 @@ async def test_calls_go_on_while_the_disk_of_the_whole_server_is_full_and_nothin
     assert "database system is shut down" in log
     assert written == set(calls)
     outage(lines)
-
-
-@contextmanager
-def own_server(folder: Path) -> Iterator[Server]:
-    server = Server(folder)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 async def talked(up: Stack) -> str:

@@ -73,12 +73,19 @@ def running_server(prepared: Path | None = None) -> Iterator[Server]:
     with _folder() as folder:
         if prepared is not None:
             copy_data(prepared, folder)
-        server = Server(folder)
-        try:
-            server.start()
+        with server_in(folder) as server:
             yield server
-        finally:
-            server.stop()
+
+
+@contextmanager
+def server_in(folder: Path) -> Iterator[Server]:
+    """Run a server with its data there, made anew where there are none."""
+    server = Server(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def copy_data(prepared: Path, folder: Path) -> None:
