@@ -133,6 +133,15 @@ def test_no_module_docstring_begins_with_a_question_word() -> None:
     assert [name for name, text in docstrings.items() if QUESTION.match(text)] == []
 
 
+def test_every_package_says_its_one_concept_in_a_line() -> None:
+    packages = {
+        name: ast.get_docstring(tree) or "" for name, tree in modules().items() if name.endswith("/__init__.py")
+    }
+
+    assert [name for name, text in packages.items() if not text.partition("\n")[0].endswith(".")] == []
+    assert len(packages) > 50
+
+
 def prose(name: str) -> Iterator[tuple[int, str]]:
     """Docstrings, comments and literals of more than one word, without what is in backticks; none in a clean file."""
     source = (ROOT / name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The operator: looks after the VoiceAgents of a cluster."""

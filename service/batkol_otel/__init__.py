@@ -1,0 +1,1 @@
+"""OpenTelemetry's environment, mended before it is read, and bounded exporters."""

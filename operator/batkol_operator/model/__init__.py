@@ -1,0 +1,1 @@
+"""The VoiceAgent: its definition, its rules and its descriptions, without I/O."""

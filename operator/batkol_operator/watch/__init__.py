@@ -1,0 +1,1 @@
+"""The cache of the objects that the operator watches, and the state of each."""

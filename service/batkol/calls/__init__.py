@@ -1,0 +1,1 @@
+"""The owner of one call, the registry of all live calls, and the drain."""

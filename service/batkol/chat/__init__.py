@@ -1,0 +1,1 @@
+"""`batkol chat`: the agent in text, without a telephone."""

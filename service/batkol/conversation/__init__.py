@@ -1,0 +1,1 @@
+"""The agent's turns with one caller: when it answers, what it says, when it is silent."""

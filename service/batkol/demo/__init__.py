@@ -1,0 +1,1 @@
+"""`batkol demo`: the service, its doubles and its callers in one process."""

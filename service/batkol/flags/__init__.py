@@ -1,0 +1,1 @@
+"""Feature flags by OpenFeature: streaming, replies, the answerer and the voice of each call."""

@@ -1,0 +1,1 @@
+"""The live configuration: `tuning.json`, `flags.json` and `reply.json`, followed while the service runs."""

@@ -1,0 +1,1 @@
+"""Recognizers: adapters from a vendor's recognition to results."""

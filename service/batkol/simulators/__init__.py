@@ -1,0 +1,1 @@
+"""Doubles of the vendors, strict and with faults by command, and simulated callers."""

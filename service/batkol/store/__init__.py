@@ -1,0 +1,1 @@
+"""The store of calls: the journal first, Postgres after."""

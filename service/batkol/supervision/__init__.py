@@ -1,0 +1,1 @@
+"""Supervision: background tasks and threads, started again when they die."""

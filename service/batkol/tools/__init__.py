@@ -1,0 +1,1 @@
+"""Definitions of tools, and the check of arguments against them, without I/O."""

@@ -1,0 +1,1 @@
+"""Traces: the spans of calls, utterances, streams and replies."""

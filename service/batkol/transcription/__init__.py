@@ -1,0 +1,1 @@
+"""The decision which recognizer hears an utterance, by flag and by failure."""

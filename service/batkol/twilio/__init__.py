@@ -1,0 +1,1 @@
+"""Twilio's protocol without I/O: messages, streams, signatures, tokens, TwiML."""

@@ -1,0 +1,1 @@
+"""The client of Twilio's REST API."""

@@ -1,0 +1,1 @@
+"""Voices: pieces of text in, mu-law out."""

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: Twilio's webhook and media, the internal API, the console, and their limits."""

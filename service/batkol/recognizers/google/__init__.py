@@ -1,0 +1,1 @@
+"""Google's recognition: one session a call over many streams, and single requests."""

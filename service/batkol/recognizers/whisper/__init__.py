@@ -1,0 +1,1 @@
+"""Whisper, the last fallback: over HTTP, or in the process."""

@@ -1,0 +1,1 @@
+"""Clients for rehearsals and demos: records of what a service said of its calls."""

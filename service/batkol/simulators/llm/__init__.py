@@ -1,0 +1,1 @@
+"""The double of a language model, with OpenAI's wire."""

@@ -1,0 +1,1 @@
+"""The voice double: OpenAI's text to speech, in the marked words."""

@@ -1,0 +1,1 @@
+"""The simulated caller: Twilio's side of a call, with an ear."""

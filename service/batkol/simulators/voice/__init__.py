@@ -1,0 +1,1 @@
+"""Recognition of the marked words, for the doubles that hear."""

@@ -1,0 +1,1 @@
+"""The sink of kind `nats`: events on JetStream, partials on core subjects."""

@@ -1,0 +1,1 @@
+"""The sink of kind `webhook`: each event a signed request."""

@@ -1,0 +1,1 @@
+"""A Postgres for development and tests."""

@@ -1,0 +1,1 @@
+"""Google's voice: `StreamingSynthesize`, one session a reply."""

@@ -1,0 +1,1 @@
+"""The synthetic voice: words with marks that the doubles read back."""
