@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from batkol.sinks.delivery import Delivered, Envelope, Outcome
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope
 from batkol.sinks.drainers import DrainerOptions, Drainers, Pod, running_drainers
 from batkol.sinks.feed import Feed
 from batkol.store.dev_postgres.server import passing
@@ -45,7 +45,7 @@ class Receiver:
     def __init__(self, got: set[str]) -> None:
         self.got = got
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         """Take them."""
         self.got.update(event.id for event in events)
         return [Delivered()] * len(events)

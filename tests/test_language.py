@@ -26,6 +26,10 @@ QUESTION = re.compile(
 
 PLAIN = (*PACKAGES, "helm", "tools", "bench")
 """Folders whose every text is plain: no persons that are not there, no pronoun without its noun."""
+OF_OPTIONS = ("service/batkol/chat/command.py", "service/batkol/main.py", "operator/batkol_operator/main.py")
+"""Modules whose aliases are options of the command line, beside those of `batkol.commands`."""
+IN_BOTH_PROGRAMS = {"AnswererKind", "VoiceKind"}
+"""Names of the same thing in the service and in the operator, which share no code."""
 STORED = ("service/batkol/store/migrations/", "service/batkol/store/postgres/schema.py")
 """Their texts are comments in databases: only a migration could change one."""
 NO_PERSON = re.compile(r"\b(somebody|anybody|nobody|whoever|told|ours|(is|are) meant)\b", re.IGNORECASE)
@@ -100,6 +104,18 @@ def prefixes() -> tuple[str, ...]:
     return tuple(re.findall(r"`(\[[A-Z]+\]|🟡 Partial:|🟢 Final:)`", section))
 
 
+def aliases_of(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Name and meaning of each public name for a type that a module has."""
+    for node in tree.body:
+        match node:
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, ast.expr() as value):
+                meaning = ast.unparse(value)
+                if re.fullmatch("[A-Z][a-zA-Z]*[a-z][a-zA-Z]*", name) and not re.match(
+                    r"(TypeVar|ParamSpec)\(", meaning
+                ):
+                    yield name, meaning
+
+
 def test_every_public_class_name_means_one_thing() -> None:
     places = defaultdict(list)
     for name, tree in modules().items():
@@ -108,6 +124,18 @@ def test_every_public_class_name_means_one_thing() -> None:
                 places[node.name].append(name)
 
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_every_public_alias_means_one_thing_and_is_no_class() -> None:
+    """Types of fields (`Annotated`) are bounds, and may be alike; options of the command line are no types."""
+    of = {name: tree for name, tree in modules().items() if name not in OF_OPTIONS and "/commands/" not in name}
+    classes = {node.name for tree in of.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+    aliases = [alias for tree in of.values() for alias in aliases_of(tree)]
+    calls = {name: {value for each, value in aliases if each == name and "Callable[" in value} for name, _ in aliases}
+
+    assert sorted({name for name, _ in aliases} & classes - IN_BOTH_PROGRAMS) == []
+    assert {name: values for name, values in calls.items() if len(values) > 1} == {}
+    assert len(aliases) > 100
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -49,11 +49,11 @@ _COMPRESSIONS: Final = {"grpc": ("none", "gzip"), "http/protobuf": ("none", "gzi
 _boolean: Final = read.one_of("true", "false", default="false")
 
 
-def _otlp(suffix: str, reader: read.Reader) -> dict[str, read.Reader]:
+def _otlp(suffix: str, reader: read.ReadVariable) -> dict[str, read.ReadVariable]:
     return {f"{_OTLP}{signal}{suffix}": reader for signal in _ANY_SIGNAL}
 
 
-_READERS: Final[dict[str, read.Reader]] = {
+_READERS: Final[dict[str, read.ReadVariable]] = {
     **_otlp("TIMEOUT", read.timeout),
     **_otlp("PROTOCOL", read.protocol),
     **_otlp("HEADERS", read.headers),

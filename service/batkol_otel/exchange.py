@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 _LOOK_S: Final = 0.05
 """Seconds between two looks at whether an exchange that waits for a lookup was ended."""
 
-Address = tuple[Any, ...]
+SocketAddress = tuple[Any, ...]
 SocketOptions = Sequence[tuple[Any, ...]]
 
 
@@ -134,7 +134,7 @@ class _Lookup:
 
     def __init__(self, host: str, port: int) -> None:
         self.done = threading.Event()
-        self._found: Sequence[Address] = ()
+        self._found: Sequence[SocketAddress] = ()
         self._failure: OSError | UnicodeError | None = None
         self._asked = (host, port)
         threading.Thread(target=self._run, name="otlp lookup", daemon=True).start()
@@ -146,7 +146,7 @@ class _Lookup:
             self._failure = error
         self.done.set()
 
-    def found(self) -> Sequence[Address]:
+    def found(self) -> Sequence[SocketAddress]:
         """Return the addresses. Raises `OSError`."""
         if self._failure is not None:
             raise OSError("the name cannot be looked up") from self._failure
@@ -157,7 +157,7 @@ _lookups: Final[dict[tuple[str, int], _Lookup]] = {}
 _lookups_lock: Final = threading.Lock()
 
 
-def _addresses(host: str, port: int, exchange: Exchange) -> Sequence[Address]:
+def _addresses(host: str, port: int, exchange: Exchange) -> Sequence[SocketAddress]:
     with suppress(OSError, UnicodeError):  # it is a name
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     with _lookups_lock:

@@ -28,11 +28,11 @@ class VariableReading(NamedTuple):
     complaint: str = ""
 
 
-Reader = Callable[[str], VariableReading]
+ReadVariable = Callable[[str], VariableReading]
 """Reads a value that is not empty and has no white space around it."""
 
 
-def number(least: int, most: int) -> Reader:
+def number(least: int, most: int) -> ReadVariable:
     """Make the reading of a whole number within limits; thread and queue libraries overflow with larger ones."""
 
     def read(given: str) -> VariableReading:
@@ -50,7 +50,7 @@ def limit(given: str) -> VariableReading:
     return VariableReading("", "is neither a whole number nor `unset`; the default is used")
 
 
-def one_of(*known: str, default: str) -> Reader:
+def one_of(*known: str, default: str) -> ReadVariable:
     """Make the reading of a closed choice, upper or lower case."""
 
     def read(given: str) -> VariableReading:
@@ -130,7 +130,7 @@ def patterns(given: str) -> VariableReading:
     return VariableReading(given)
 
 
-def installed(group: str) -> Reader:
+def installed(group: str) -> ReadVariable:
     """Make the reading of names, separated by commas, of which each must be an entry point that is installed."""
 
     def read(given: str) -> VariableReading:
@@ -144,7 +144,7 @@ def installed(group: str) -> Reader:
     return read
 
 
-def unsupported(why: str) -> Reader:
+def unsupported(why: str) -> ReadVariable:
     """Make the reading of what Batkol does not read, and what would change more than telemetry."""
 
     def read(_: str) -> VariableReading:

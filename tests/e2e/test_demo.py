@@ -13,7 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 from batkol.audio import mulaw
-from batkol.demo.script import SCRIPT, SHORT_SCRIPT, Script
+from batkol.demo.script import SCRIPT, SHORT_SCRIPT, DemoScript
 from batkol.simulators.voice.recognizer import words_in
 from batkol.terminal_text import isolated
 from support.process.clones import clone, open_place, run, server_programs
@@ -80,7 +80,7 @@ def check_rows(said: str, modes: list[str]) -> None:
     assert all(right == total for _, right, total, _ in rows)
 
 
-def check_replies(said: str, script: Script) -> None:
+def check_replies(said: str, script: DemoScript) -> None:
     """Check each reply's line: its latency adds up, and the caller heard all of it unless they interrupted."""
     heard_of = re.findall(r"^(?:👂|  ) (?:interrupted, )?heard (\d+)/(\d+) words", said, re.MULTILINE)
     counts = [(int(heard), int(intended)) for heard, intended in heard_of]
@@ -98,7 +98,7 @@ def check_replies(said: str, script: Script) -> None:
     assert "✗" not in said
 
 
-def check_recording(content: bytes, script: Script) -> None:
+def check_recording(content: bytes, script: DemoScript) -> None:
     """Check that the caller is on the left, word for word, and the agent on the right, greeting first."""
     with wave.open(io.BytesIO(content)) as opened:
         assert (opened.getnchannels(), opened.getframerate()) == (2, 8000)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.endpoint import Endpoint, plaintext_rule
+from batkol_operator.model.endpoint import HostPort, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed, listed_by
 from batkol_operator.model.secret_key import SecretKey
 
@@ -153,7 +153,7 @@ class GoogleVoices(ResourcePart):
         ),
     )
 
-    endpoint: Endpoint = Field(
+    endpoint: HostPort = Field(
         "",
         description="`host:port` of a double to use instead of Google's. A change rolls the pods.",
     )

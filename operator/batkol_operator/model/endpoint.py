@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from batkol_operator.model.part import ResourceRule
 
-Endpoint = Annotated[str, StringConstraints(max_length=270, pattern=r"^([^\s/:]+:[0-9]{1,5})?$")]
+HostPort = Annotated[str, StringConstraints(max_length=270, pattern=r"^([^\s/:]+:[0-9]{1,5})?$")]
 """Empty: Google's own."""
 
 

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 BROKEN: Final = "broken_rule"
 """Type of the error for broken rules; its context has the `rules`."""
 
-Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"]
+RefusalReason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ResourceRule:
     holds: Callable[[Any], bool]  # of the part
     message: str
     field: str = ""  # path below the part, as `.minReplicas`
-    reason: Reason = "FieldValueInvalid"
+    reason: RefusalReason = "FieldValueInvalid"
 
     def to_schema(self) -> dict[str, str]:
         """Return the entry of `x-kubernetes-validations`."""

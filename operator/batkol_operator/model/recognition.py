@@ -11,14 +11,14 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.endpoint import Endpoint, plaintext_rule
+from batkol_operator.model.endpoint import HostPort, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 from batkol_operator.model.secret_key import SecretKey
 
 _HEBREW: Final = "(?i)^(he|iw)(-il)?$"
 _MODELS: Final = ("default", "command_and_search")
 
-Phrase = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Google's limit for a phrase
+PhraseHint = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Google's limit for a phrase
 
 
 class Whisper(ResourcePart):
@@ -68,7 +68,7 @@ class Recognition(ResourcePart):
         description="Google's recognition model; Hebrew has `default` and `command_and_search`. "
         "A change rolls the pods.",
     )
-    endpoint: Endpoint = Field(
+    endpoint: HostPort = Field(
         "",
         description="`host:port` to use instead of Google's, for a regional endpoint or a double. "
         "A change rolls the pods.",
@@ -89,7 +89,7 @@ class Recognition(ResourcePart):
         description="Live. Time after the end of speech to wait for a final, before the newest interim result becomes "
         "the final, in milliseconds.",
     )
-    phrases: tuple[Phrase, ...] = Field(
+    phrases: tuple[PhraseHint, ...] = Field(
         (),
         max_length=500,
         json_schema_extra=listed("set"),

@@ -19,7 +19,7 @@ SinkUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, patter
 Subject = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")
 ]
-StoredEvent = Literal[
+StoredEventType = Literal[
     "call.started",
     "final",
     "revised",
@@ -112,7 +112,7 @@ class SinkSpec(ResourcePart):
         description="For NATS: whether the pods create the JetStream stream, if there is none; absent: false, and the "
         "stream must be there. A change rolls the pods.",
     )
-    events: tuple[StoredEvent, ...] | None = Field(
+    events: tuple[StoredEventType, ...] | None = Field(
         None,
         max_length=16,
         json_schema_extra=listed("set"),

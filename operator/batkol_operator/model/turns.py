@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 
-Word = Annotated[str, StringConstraints(min_length=1, max_length=50)]
+TurnWord = Annotated[str, StringConstraints(min_length=1, max_length=50)]
 
 FILLER_MS: Final = 1500
 APOLOGY_MS: Final = 3500
@@ -38,14 +38,14 @@ class InterruptionSpec(ResourcePart):
         le=20,
         description="Live. Interruptions without words in a call, after which only words interrupt; absent: 2.",
     )
-    backchannel_words: tuple[Word, ...] | None = Field(
+    backchannel_words: tuple[TurnWord, ...] | None = Field(
         None,
         max_length=500,
         json_schema_extra=listed("set"),
         description="Live. Words such as `כן` that show that the caller listens and interrupt nothing; absent: the "
         "service's list.",
     )
-    stop_words: tuple[Word, ...] | None = Field(
+    stop_words: tuple[TurnWord, ...] | None = Field(
         None,
         max_length=500,
         json_schema_extra=listed("set"),

@@ -29,7 +29,7 @@ _STALE_S: Final = 1.0
 _KEPT_S: Final = 120.0
 """An idle connection is kept this long, unless the server closes it."""
 
-Refused: TypeAlias = Callable[[str, int, bytes], AnswererError]
+RefusalOf: TypeAlias = Callable[[str, int, bytes], AnswererError]
 """Makes the error for an answer with a status that is no success: the server's name, the status, the body."""
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -52,7 +52,7 @@ class AnswererServer:
         headers: Mapping[str, str] = _NO_HEADERS,
         limits: Limits,
         connections: int,
-        refused: Refused,
+        refused: RefusalOf,
     ) -> None:
         base, login = without_login(url)
         self.resent = 0

@@ -10,7 +10,7 @@ import structlog
 from batkol.app.service import Service
 from batkol.web import limits
 from batkol.web.access import Access, trusted
-from batkol.web.connections import Connections, Reason
+from batkol.web.connections import ClosingReason, Connections
 
 PUBLIC: Final = "public"
 INTERNAL: Final = "internal"
@@ -47,16 +47,16 @@ def http_listeners(service: Service) -> HttpListeners:
         by="listener",
     )
     for listener in (PUBLIC, INTERNAL):
-        for reason in Reason:
+        for reason in ClosingReason:
             metrics.http_closed.add(0, {"listener": listener, "reason": str(reason)})
     _warn(settings.max_calls, made.public.limits.connections)
     return made
 
 
-def counting(service: Service, listener: str) -> Callable[[Reason], None]:
+def counting(service: Service, listener: str) -> Callable[[ClosingReason], None]:
     """Return what counts a closed connection of this listener."""
 
-    def closed(reason: Reason) -> None:
+    def closed(reason: ClosingReason) -> None:
         service.metrics.http_closed.add(1, {"listener": listener, "reason": str(reason)})
 
     return closed

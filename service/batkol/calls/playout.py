@@ -33,7 +33,7 @@ _GRID_S: Final = 0.020  # sound goes out on this grid of the clock: the loop wak
 
 log = structlog.get_logger()
 
-Send = Callable[[str], Awaitable[None]]
+SendText = Callable[[str], Awaitable[None]]
 Settle = Callable[[bool], None]
 
 
@@ -191,7 +191,7 @@ class Playout:
 
     # -- the task ----------------------------------------------------------------------------------------------------
 
-    async def run(self, send: Send) -> None:
+    async def run(self, send: SendText) -> None:
         """Write until cancelled; what was queued but not written is lost then, the call being over."""
         try:
             while True:
@@ -206,7 +206,7 @@ class Playout:
             for _, _, settle in waiters:
                 _call(settle, False)
 
-    async def _write_due(self, send: Send) -> float | None:
+    async def _write_due(self, send: SendText) -> float | None:
         """Write what is due, and return when the next is."""
         outbound = self._outbound
         while (deadline := outbound.deadline) is not None and deadline - EARLY_S <= (now := self._clock()):

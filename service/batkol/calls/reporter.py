@@ -238,7 +238,7 @@ class Reporter:
             words=words,
             partials=progress.partials,
             first_partial_ms=progress.first_partial_ms,
-            latency_ms=progress.latency_ms,
+            latency_ms=round(waited * 1000, 1),
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
             confirms=confirms,

@@ -28,7 +28,7 @@ from batkol.speech.pieces import Cutter
 MOST_ATTEMPTS: Final = 2
 """Times that a turn is asked for before the caller hears the apology, as in a call."""
 
-Clock: TypeAlias = Callable[[], float]
+ReadClock: TypeAlias = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class TextCall:
     """One call. `answer` one turn after the other, never two at once."""
 
     def __init__(
-        self, agent: TextAgent, post: PostTool, *, clock: Clock = time.monotonic, unix_time: Clock = time.time
+        self, agent: TextAgent, post: PostTool, *, clock: ReadClock = time.monotonic, unix_time: ReadClock = time.time
     ) -> None:
         """`post` carries out the user's own tools."""
         self.history = History()

@@ -16,7 +16,7 @@ from batkol.client.live import LiveCalls
 from batkol.client.pauses import pause
 from batkol.events.events import Event, FeedGap
 
-Snapshot: TypeAlias = Callable[[], Awaitable[LiveCalls]]
+TakeSnapshot: TypeAlias = Callable[[], Awaitable[LiveCalls]]
 FeedAfter: TypeAlias = Callable[[str], EventFeed]
 Followed: TypeAlias = FeedEvent | LiveCalls
 
@@ -31,7 +31,7 @@ class FollowedCalls:
     asynchronous iterator and a context manager; cancelling a wait loses nothing.
     """
 
-    def __init__(self, snapshot: Snapshot, feed_after: FeedAfter, give_up_s: float) -> None:
+    def __init__(self, snapshot: TakeSnapshot, feed_after: FeedAfter, give_up_s: float) -> None:
         self._snapshot = snapshot
         self._feed_after = feed_after
         self._course = Course(give_up_s)

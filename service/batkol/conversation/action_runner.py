@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from batkol.conversation import actions as act
 from batkol.conversation import inputs
@@ -12,9 +11,7 @@ from batkol.conversation.agent import AgentSettings
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.beginning import ReplyBeginner
 from batkol.conversation.call_side import CallSide
-from batkol.conversation.replies import Replies
-
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+from batkol.conversation.replies import Replies, Spawn
 
 
 class RunnerParts(NamedTuple):

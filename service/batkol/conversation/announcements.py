@@ -7,10 +7,10 @@ Each has its `reply_id` from the request on, and one end: `ReplySettled` if the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from batkol.answering.answerer import Question
 from batkol.answering.echo import Echo
@@ -20,7 +20,7 @@ from batkol.conversation.actions import Announce, AnnouncementAction, Discard, P
 from batkol.conversation.agent import Agent
 from batkol.conversation.for_all import for_all
 from batkol.conversation.limits import Spent
-from batkol.conversation.replies import Replies
+from batkol.conversation.replies import Replies, Spawn
 from batkol.conversation.reply import LONGEST_S, Failure, Reply, Speaker
 from batkol.conversation.reply_playout import Outlet
 from batkol.conversation.track import Track
@@ -31,8 +31,6 @@ MOST: Final = 32
 """Announcements of a call that may wait."""
 MOST_WAITING: Final = int(2 * LONGEST_S) * SAMPLE_RATE
 """Samples of recorded sound that may wait in a call: they are in memory."""
-
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class LineClosedError(CallError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from batkol.answering.answerer import Question
 from batkol.conversation import actions as act
@@ -16,13 +16,11 @@ from batkol.conversation.call_side import CallSide
 from batkol.conversation.handover import Handover
 from batkol.conversation.history import History
 from batkol.conversation.limits import Spent
-from batkol.conversation.replies import Replies
+from batkol.conversation.replies import Replies, Spawn
 from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.tools.running import ToolRunner
 from batkol.conversation.voiced import Voiced
 from batkol.prompt_facts import PromptFacts
-
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class ReplyParts(NamedTuple):

@@ -5,7 +5,9 @@ An attempt that was cancelled is not here any more, so nothing of it can reach t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import SayPhrase, Unsaid
@@ -17,6 +19,9 @@ from batkol.conversation.reply_playout import Outlet, ReplyPlayout
 from batkol.conversation.track import Track
 from batkol.conversation.usage import WastedUsage
 from batkol.conversation.voiced import Voiced, failed, latency, settled
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+"""Begins work as a task of the conversation."""
 
 
 class Replies:

@@ -52,7 +52,7 @@ from batkol.conversation.turn import State, Turn
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 
-Rule = Callable[[Turn, Any, float], None]
+TurnRule = Callable[[Turn, Any, float], None]
 
 
 def _close(turn: Turn, _: CallClosing, __: float) -> None:
@@ -65,20 +65,20 @@ def _close(turn: Turn, _: CallClosing, __: float) -> None:
     turn.state = State.CLOSING
 
 
-_ANNOUNCED: Final[Mapping[type[Input], Rule]] = {
+_ANNOUNCED: Final[Mapping[type[Input], TurnRule]] = {
     AnnouncementAsked: announcing.asked,
     AnnouncementReady: announcing.ready,
     AnnouncementLost: announcing.lost,
     ClearAsked: announcing.cleared,
 }
-_ALWAYS: Final[Mapping[type[Input], Rule]] = {
+_ALWAYS: Final[Mapping[type[Input], TurnRule]] = {
     **_ANNOUNCED,
     DigitPressed: keys.pressed,
     EndAsked: ending.asked,
     ServiceFailed: thinking.broke,
     CallClosing: _close,
 }
-_LISTENING: Final[Mapping[type[Input], Rule]] = {
+_LISTENING: Final[Mapping[type[Input], TurnRule]] = {
     **_ALWAYS,
     CallOpened: listening.opened,
     CallerBegan: listening.caller_began,
@@ -91,7 +91,7 @@ _LISTENING: Final[Mapping[type[Input], Rule]] = {
     AttemptLost: thinking.failed,
     ToolsEnded: thinking.tools_ended,  # which began before speech held the reply
 }
-_SPEAKING: Final[Mapping[type[Input], Rule]] = {
+_SPEAKING: Final[Mapping[type[Input], TurnRule]] = {
     **_ALWAYS,
     CallerBegan: speaking.caller_began,
     TextChanged: speaking.overheard,
@@ -106,7 +106,7 @@ _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     ReplyRanDry: speaking.ran_dry,
     ReplyWentOn: speaking.went_on,
 }
-TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
+TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
     State.LISTENING: _LISTENING,
     State.GUESSING: {**_LISTENING, TextWithdrawn: listening.text_withdrawn},
     State.THINKING: {

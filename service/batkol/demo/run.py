@@ -21,7 +21,7 @@ from rich.console import Console
 
 from batkol.demo import files, recording
 from batkol.demo.screen import Screen, legend, print_wrapped, table, totals
-from batkol.demo.script import SCRIPT, STREAMING, Script
+from batkol.demo.script import SCRIPT, STREAMING, DemoScript
 from batkol.demo.settings import PUBLIC_URL
 from batkol.demo.stage import Stage, stage
 from batkol.demo.talk import Talk, TurnSeen
@@ -47,7 +47,7 @@ class DemoOptions:
     stay: bool = False
     traces: bool = False
     listen: Path | None = None  # the file for a recording of both sides
-    script: Script = SCRIPT
+    script: DemoScript = SCRIPT
 
 
 async def run(console: Console, options: DemoOptions) -> int:
@@ -121,7 +121,7 @@ def _counted(name: str, count: int) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
 
 
-async def _call(up: Stage, screen: Screen, script: Script) -> tuple[Observed, Sequence[TurnSeen]]:
+async def _call(up: Stage, screen: Screen, script: DemoScript) -> tuple[Observed, Sequence[TurnSeen]]:
     store = LiveDirectory(up.live, only_calls=None)
 
     async def flip(mode: str) -> None:
@@ -147,7 +147,7 @@ async def _flip(store: LiveDirectory, up: Stage, screen: Screen, mode: str) -> N
     screen.note(f"\n⚑  flags.json rewritten: streaming-stt {word}, {effect}")
 
 
-def _judge(console: Console, observed: Observed, seen: Sequence[TurnSeen], script: Script) -> bool:
+def _judge(console: Console, observed: Observed, seen: Sequence[TurnSeen], script: DemoScript) -> bool:
     rows = observed.rows
     console.print(table(rows, console.width))
     print_wrapped(console, legend(rows), "dim")

@@ -24,10 +24,10 @@ class DemoTurn:
         return " ".join(self.words)
 
 
-Script = tuple[DemoTurn, ...]
+DemoScript = tuple[DemoTurn, ...]
 
 GREETING: Final = "שלום, הגעתם למרפאה. איך אפשר לעזור?"
-SCRIPT: Final[Script] = (
+SCRIPT: Final[DemoScript] = (
     DemoTurn(("שלום", "אני", "רוצה", "לקבוע", "תור"), "בשמחה. מתי נוח לכם לבוא?"),
     DemoTurn(
         ("מחר", "בוקר", "בבקשה"),
@@ -44,7 +44,7 @@ SCRIPT: Final[Script] = (
     DemoTurn(("תודה", "שלום"), "תודה לכם, ולהתראות."),
 )
 """A call of some 40 seconds. Turns that interrupt keep the flag."""
-SHORT_SCRIPT: Final[Script] = (
+SHORT_SCRIPT: Final[DemoScript] = (
     DemoTurn(
         ("שלום", "אני", "רוצה", "תור"),
         "מחר יש שלושה תורים. הראשון הוא בשמונה וחצי, ברחוב הרצל. השני הוא בעשר ורבע. מה מהם מתאים לכם?",

@@ -16,7 +16,7 @@ from batkol.app.build import running
 from batkol.conversation.track import Track
 from batkol.demo import files
 from batkol.demo.hearing import ReplyEar, pieces_of, tracks
-from batkol.demo.script import GREETING, Script
+from batkol.demo.script import GREETING, DemoScript
 from batkol.demo.settings import Doubles, settings_of_demo
 from batkol.errors import ConfigurationError
 from batkol.google_api.endpoint import NO_PROXY
@@ -57,7 +57,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(home: Path, script: Script, collector: Collector | None) -> AsyncIterator[Stage]:
+async def stage(home: Path, script: DemoScript, collector: Collector | None) -> AsyncIterator[Stage]:
     """Start everything. With a collector the service's spans go to it, over OTLP/gRPC."""
     live = home / "live"
     files.write(live)
@@ -106,12 +106,12 @@ def voice_of_demo() -> tuple[Voice, str]:
         return BuiltinVoice(), f"{str(error).removesuffix(REMEDY)}Install the extra with pip install 'batkol[espeak]'."
 
 
-async def _tracks(voice: Voice, script: Script) -> dict[str, Track]:
+async def _tracks(voice: Voice, script: DemoScript) -> dict[str, Track]:
     """Return how the agent will say everything: a phrase in one piece, an answer in several."""
     return await tracks(voice, {GREETING: [GREETING], **{turn.answer: pieces_of(turn.answer) for turn in script}})
 
 
-async def _doubles(script: Script, stack: AsyncExitStack) -> Doubles:
+async def _doubles(script: DemoScript, stack: AsyncExitStack) -> Doubles:
     speech = await stack.enter_async_context(SpeechDouble())
     model = await stack.enter_async_context(LLMDouble())
     model.script(*(Rule(turn.text, turn.answer) for turn in script))

@@ -10,7 +10,7 @@ from typing import Final
 from batkol.demo.hearing import HeardReply, ReplyEar
 from batkol.demo.hum import MS, mm_hm
 from batkol.demo.screen import Screen
-from batkol.demo.script import STREAMING, DemoTurn, Script
+from batkol.demo.script import STREAMING, DemoScript, DemoTurn
 from batkol.events.events import AnyEvent, ReplyEnded
 from batkol.simulators.client.call_record import Said
 from batkol.simulators.client.conversation import CallScript
@@ -39,7 +39,7 @@ class TurnSeen:
 class Talk:
     """One call. `seen` is what happened so far; it ends early where a reply does not come."""
 
-    script: Script
+    script: DemoScript
     screen: Screen
     hearing: ReplyEar
     flip: Flip

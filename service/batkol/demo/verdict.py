@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.demo.script import Script
+from batkol.demo.script import DemoScript
 from batkol.demo.talk import TurnSeen
 from batkol.events.events import ReplyEnded
 from batkol.simulators.client.call_record import CallRecordRow, Said
@@ -37,7 +37,7 @@ def totals_of_replies(seen: Sequence[TurnSeen], observed: Observed) -> str:
     return " · ".join(parts)
 
 
-def faults(seen: Sequence[TurnSeen], observed: Observed, script: Script) -> Iterator[str]:
+def faults(seen: Sequence[TurnSeen], observed: Observed, script: DemoScript) -> Iterator[str]:
     """Yield a sentence for each thing that went wrong with the words, the flag, the replies or the protocol."""
     rows = observed.rows
     spoken = [row for row in rows if row.said.words]

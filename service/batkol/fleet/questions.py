@@ -21,7 +21,7 @@ _CALLS_PATH: Final = "/v1/calls?scope=pod"
 _STATUS_PATH: Final = "/v1/status?scope=pod"
 
 T = TypeVar("T")
-Ask = Callable[[Endpoint], Awaitable[tuple[PodIdentity, T]]]
+AskPod = Callable[[Endpoint], Awaitable[tuple[PodIdentity, T]]]
 
 
 class OwnRefusalError(BatkolError):
@@ -179,7 +179,9 @@ class Questions:
         own = self._own()
         return Membership(own.at, own.boot)
 
-    async def _answers(self, members: Membership, ask: Ask[T]) -> AsyncGenerator[tuple[Endpoint, PodIdentity, T], None]:
+    async def _answers(
+        self, members: Membership, ask: AskPod[T]
+    ) -> AsyncGenerator[tuple[Endpoint, PodIdentity, T], None]:
         """Yield the answers, this pod's first, then the others as they come; note in `members` who did not answer."""
         own = self._own().at
         try:
@@ -221,7 +223,7 @@ class Questions:
         return at, identity, found
 
 
-async def _asked(ask: Ask[T], at: Endpoint) -> tuple[Endpoint, tuple[PodIdentity, T] | PodRequestError]:
+async def _asked(ask: AskPod[T], at: Endpoint) -> tuple[Endpoint, tuple[PodIdentity, T] | PodRequestError]:
     try:
         return at, await ask(at)
     except PodRequestError as error:

@@ -20,7 +20,7 @@ LONG: Final = ("אני", "רוצה", "לקבוע", "פגישה", "מחר", "בו
 INTERRUPTION: Final = ("לא", "רוצה", "רופא")
 GREETING: Final = "greeting"
 
-HangUp = Callable[[], Awaitable[None]]
+EndCall = Callable[[], Awaitable[None]]
 Speak = Callable[[CallScript, Sequence[str]], Awaitable[bool]]
 """Says words to the service, or plays the caller's recording in their place; false if no final comes in time."""
 
@@ -52,7 +52,7 @@ class RepliesSeen:
 class ReplyTalk:
     """The caller's side. `seen` fills as it goes; it ends early where a reply does not come."""
 
-    def __init__(self, hang_up: HangUp, *, greeted: bool = False, speak: Speak = CallScript.say) -> None:
+    def __init__(self, hang_up: EndCall, *, greeted: bool = False, speak: Speak = CallScript.say) -> None:
         """`greeted`: the agent speaks first."""
         self.seen = RepliesSeen()
         self._hang_up = hang_up

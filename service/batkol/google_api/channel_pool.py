@@ -22,7 +22,7 @@ STREAMS_A_CHANNEL: Final = 80
 AVOIDED_S: Final = 45.0
 """Seconds in which a connection that went dead has met its keepalive's time-out, and was made anew."""
 
-Dial = Callable[[], grpc.aio.Channel]
+OpenChannel = Callable[[], grpc.aio.Channel]
 Client = TypeVar("Client")
 
 
@@ -42,7 +42,7 @@ class _Connection(Generic[Client]):
 class ChannelPool(Generic[Client]):
     """`dial` opens a connection; `client` makes of its channel what is lent."""
 
-    def __init__(self, dial: Dial, client: Callable[[grpc.aio.Channel], Client]) -> None:
+    def __init__(self, dial: OpenChannel, client: Callable[[grpc.aio.Channel], Client]) -> None:
         self._dial = dial
         self._client = client
         self._connections: list[_Connection[Client]] = []

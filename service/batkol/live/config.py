@@ -20,7 +20,7 @@ from batkol.errors import ConfigurationError
 from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
 from batkol.live.reply import STAYS, TOOK_THE_REST, ReplySettings, parse_reply
 from batkol.live.reply_means import ReplyMeans
-from batkol.live.source import FLAGS, NAMES, REPLY, TUNING, LiveSource, Snapshot
+from batkol.live.source import FLAGS, NAMES, REPLY, TUNING, FileContents, LiveSource
 from batkol.live.tuning import Tuning, parse_tuning
 from batkol.status import LiveStatus, RefusedDefinition, ReplyStatus, SourceStatus, TuningStatus
 
@@ -131,7 +131,7 @@ class Live:
         """The reply settings in force, for the status page; `calls`: live calls that use them."""
         return ReplyStatus(revision=self.reply.name, applied_at=self._applied_at.get(REPLY), calls=calls)
 
-    async def _apply(self, snapshot: Snapshot) -> None:
+    async def _apply(self, snapshot: FileContents) -> None:
         self._reads += 1
         self._read_at = time.monotonic()
         change = LiveChange(
@@ -151,7 +151,7 @@ class Live:
             for callback in tuple(self._callbacks):
                 self._notify(callback, change)
 
-    def _differs(self, name: str, snapshot: Snapshot) -> bool:
+    def _differs(self, name: str, snapshot: FileContents) -> bool:
         return self._seen.get(name) != snapshot.get(name)
 
     def _apply_tuning(self, raw: bytes | None) -> None:

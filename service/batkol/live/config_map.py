@@ -20,7 +20,7 @@ from lightkube.core.exceptions import ConfigError
 
 from batkol.live.answer_lines import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
 from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, ObjectName, refusal_text
-from batkol.live.source import EMPTY, FLAGS, NAMES, REPLY, TUNING, Snapshot
+from batkol.live.source import EMPTY, FLAGS, NAMES, REPLY, TUNING, FileContents
 
 SILENCE_S: Final = 75.0
 """Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
@@ -103,7 +103,7 @@ class _Event(msgspec.Struct, frozen=True):
 class ConfigMapState(msgspec.Struct, frozen=True):
     """The contents that the API server sent (None in a bookmark: unchanged), and the version they reach."""
 
-    contents: Snapshot | None
+    contents: FileContents | None
     version: str
 
 
@@ -131,7 +131,7 @@ class ConfigMap:
         self._path = f"api/v1/namespaces/{where.namespace}/configmaps"
         self._selected = {"fieldSelector": f"metadata.name={where.name}"}
 
-    async def read(self) -> tuple[Snapshot, str]:
+    async def read(self) -> tuple[FileContents, str]:
         """Ask for what there is now (both files None where there is no such ConfigMap), and the version to watch from.
 
         Raises `WatchError`.
@@ -281,7 +281,7 @@ class ConfigMap:
         return WatchError(f"The API server {what}; check that this URL is an API server's. {_STAYS}.", garbled=True)
 
 
-def _contents(found: _Object) -> Snapshot:
+def _contents(found: _Object) -> FileContents:
     texts, binaries = found.data or _Texts(), found.binary_data or _Bytes()
     pairs = zip(NAMES, msgspec.structs.astuple(texts), msgspec.structs.astuple(binaries), strict=True)
     return {name: binary if text is None else text.encode() for name, text, binary in pairs}

@@ -13,7 +13,7 @@ import structlog
 
 from batkol.blocking import BlockingCalls
 from batkol.live.regular_file import NotRegularError, read_regular
-from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState
+from batkol.live.source import LARGEST, NAMES, FileContents, SourceState
 from batkol.status import SourceStatus
 
 READ_S: Final = 3.0
@@ -48,7 +48,7 @@ class DirectoryReads:
             heard_s=None if last is None else time.monotonic() - last,
         )
 
-    async def snapshot(self) -> Snapshot | None:
+    async def snapshot(self) -> FileContents | None:
         """Read all files. None: the read has not returned in time, and the next look waits for the same one.
 
         Cancelling it loses nothing.
@@ -116,7 +116,7 @@ class DirectoryReads:
 
 
 class _Read(NamedTuple):
-    snapshot: Snapshot
+    snapshot: FileContents
     unreadable: Mapping[str, str]  # by file: why
 
 

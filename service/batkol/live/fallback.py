@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from batkol.live.source import EMPTY, LiveSource, Snapshot
+from batkol.live.source import EMPTY, FileContents, LiveSource
 from batkol.status import SourceStatus
 
 START_S: Final = 2.0
@@ -52,7 +52,7 @@ class FallbackSource:
         meanwhile = self._files.name if self._files and self._stands_in else None
         return msgspec.structs.replace(status, meanwhile=meanwhile)
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self) -> AsyncGenerator[FileContents, None]:
         """See `LiveSource.watch`."""
         async with aclosing(self._source.watch()) as snapshots:
             first = asyncio.create_task(_next(snapshots), name="live.first")
@@ -68,7 +68,7 @@ class FallbackSource:
             async for snapshot in snapshots:
                 yield snapshot
 
-    async def _answered(self, first: asyncio.Task[Snapshot]) -> bool:
+    async def _answered(self, first: asyncio.Task[FileContents]) -> bool:
         """Wait for the first attempt to come to something, but not for long; for ever where it has spoken before."""
         tried = asyncio.create_task(self._source.tried.wait(), name="live.tried")
         try:
@@ -79,7 +79,7 @@ class FallbackSource:
             await asyncio.wait({first})
         return first.done()
 
-    async def _until(self, first: asyncio.Task[Snapshot]) -> AsyncGenerator[Snapshot, None]:
+    async def _until(self, first: asyncio.Task[FileContents]) -> AsyncGenerator[FileContents, None]:
         """Yield the contents of the files until the API server's first answer."""
         why = self._source.status().why or f"The API server has not answered within {self._start_s:g} s."
         if self._files is None:
@@ -108,11 +108,11 @@ class FallbackSource:
             self._stands_in = False
 
 
-async def _next(snapshots: AsyncGenerator[Snapshot, None]) -> Snapshot:
+async def _next(snapshots: AsyncGenerator[FileContents, None]) -> FileContents:
     return await anext(snapshots)
 
 
-async def _end(task: asyncio.Task[Snapshot] | asyncio.Task[bool]) -> None:
+async def _end(task: asyncio.Task[FileContents] | asyncio.Task[bool]) -> None:
     """Cancel a task, whatever it has come to, and wait until it is gone."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

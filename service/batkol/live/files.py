@@ -37,7 +37,7 @@ from watchfiles import watch
 from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
 from batkol.live.directory import READ_S, DirectoryReads
-from batkol.live.source import EMPTY, LARGEST, NAMES, Snapshot
+from batkol.live.source import EMPTY, LARGEST, NAMES, FileContents
 from batkol.status import SourceStatus
 
 log = structlog.get_logger()
@@ -79,9 +79,9 @@ class FileSource:
         """See `LiveSource.status`. A directory that is not there is watched for, too."""
         return self._reads.status()
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self) -> AsyncGenerator[FileContents, None]:
         """See `LiveSource.watch`. Where the first read hangs, it begins as if there were no files."""
-        last: Snapshot | None = None
+        last: FileContents | None = None
         noticed = asyncio.Event()
         noticing = asyncio.create_task(self._notice(noticed), name="live.notice")
         clock = asyncio.get_running_loop().time
@@ -170,7 +170,7 @@ class FileSource:
             log.warning("[CFG] live source failed", source=self.name, problem=problem)
 
 
-def _unfinished(snapshot: Snapshot, last: Snapshot | None) -> bool:
+def _unfinished(snapshot: FileContents, last: FileContents | None) -> bool:
     """Return whether a change looks as if its writer had not finished."""
     for name, content in snapshot.items():
         before = last.get(name) if last else None

@@ -20,7 +20,7 @@ from batkol.backoff import Backoff
 from batkol.live.answer_lines import LINE_S
 from batkol.live.cluster import ANSWER_S, FILES_S, ClusterError, ObjectName, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
-from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState
+from batkol.live.source import EMPTY, NAMES, FileContents, SourceState
 from batkol.status import SourceStatus
 
 log = structlog.get_logger()
@@ -76,9 +76,9 @@ class KubernetesSource:
             reconnects=self._reconnects,
         )
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self) -> AsyncGenerator[FileContents, None]:
         """See `LiveSource.watch`."""
-        last: Snapshot | None = None
+        last: FileContents | None = None
         while True:
             wait_s = 0.0
             try:
@@ -98,7 +98,7 @@ class KubernetesSource:
             self.tried.set()
             await asyncio.sleep(max(wait_s, self._next_wait()))
 
-    async def _until_it_fails(self) -> AsyncGenerator[Snapshot, None]:
+    async def _until_it_fails(self) -> AsyncGenerator[FileContents, None]:
         """List, and watch from there again and again; returns never. Raises `ClusterError`."""
         async with connected(self._pace.files) as client:
             pace = self._pace
@@ -121,7 +121,7 @@ class KubernetesSource:
                         "The API server ends every watch at once. What is in force stays; the service asks again."
                     )
 
-    def _receive(self, contents: Snapshot | None, version: str) -> None:
+    def _receive(self, contents: FileContents | None, version: str) -> None:
         self._heard = time.monotonic()
         self._version = version
         if contents is not None:

@@ -20,7 +20,7 @@ from batkol.errors import ConfigurationError
 from batkol.live import strict_document
 from batkol.live.source import REPLY
 from batkol.live.strict_document import content_revision
-from batkol.live.turn_tuning import TURN_BOUNDS, Count, Milliseconds, TurnsDocument, TurnTuning, Words
+from batkol.live.turn_tuning import TURN_BOUNDS, Count, Milliseconds, TurnsDocument, TurnTuning, TurnWords
 from batkol.prompt_facts import check_prompt
 from batkol.tools.definition import ToolDefinition, check_lead_fields, check_tools
 
@@ -65,8 +65,8 @@ class Interruption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     milliseconds: Milliseconds = UNSET
     words: Count = UNSET
     false_interruptions: Count = UNSET
-    backchannel_words: Words = UNSET
-    stop_words: Words = UNSET
+    backchannel_words: TurnWords = UNSET
+    stop_words: TurnWords = UNSET
 
 
 class Idle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,7 +20,7 @@ from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS
 from openfeature.evaluation_context import EvaluationContext
 
 Json: TypeAlias = Any  # what a JSON decoder returns
-Work: TypeAlias = "Callable[[Json, StepBudget], Json]"  # of the call's attributes
+RuleWork: TypeAlias = "Callable[[Json, StepBudget], Json]"  # of the call's attributes
 
 STEPS = 500  # of one evaluation, and of one rule when it is read
 _UNIT = 16  # units in a step: what one plain value costs, walked over in C
@@ -90,7 +90,7 @@ def attributes_of(flag_key: str, context: EvaluationContext | None) -> dict[str,
 class _Part(NamedTuple):
     """A part of a rule; `units` are what it takes at least, with every branch of it."""
 
-    work: Work
+    work: RuleWork
     units: int
     handled: int | None  # units for an operator that works through the value; None: it is computed
 
@@ -153,7 +153,7 @@ def _choice(name: str, parts: Sequence[_Part]) -> _Part:
     return _Part(work, units, None)
 
 
-def _until(works: Sequence[Work], own: int, *, stops_at: bool) -> Work:
+def _until(works: Sequence[RuleWork], own: int, *, stops_at: bool) -> RuleWork:
     def work(attributes: Json, steps: StepBudget) -> Json:
         steps.spend(own)
         value = None

@@ -20,8 +20,8 @@ NAMES = (TUNING, FLAGS, REPLY)
 LARGEST = 1 << 20  # bytes of a file that is read: what a ConfigMap can hold
 
 # The raw contents, by file name; None where there is no such file (or none that can be read).
-Snapshot: TypeAlias = Mapping[str, bytes | None]
-EMPTY: Final[Snapshot] = dict.fromkeys(NAMES)
+FileContents: TypeAlias = Mapping[str, bytes | None]
+EMPTY: Final[FileContents] = dict.fromkeys(NAMES)
 
 
 class SourceState(StrEnum):
@@ -42,7 +42,7 @@ class LiveSource(Protocol):
         """Return the source's state, for the status page and the metrics; waits for nothing."""
         ...
 
-    def watch(self) -> AsyncGenerator[Snapshot, None]:
+    def watch(self) -> AsyncGenerator[FileContents, None]:
         """Yield what is there now, then again whenever the contents differ from what was yielded last.
 
         Never ends by itself, and what can be waited out (a missing directory, a server that is away) raises

@@ -18,8 +18,8 @@ MOST_WORDS: Final = 500
 
 Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=60_000)] | UnsetType
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=20)] | UnsetType
-Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
-Words: TypeAlias = Annotated[tuple[Word, ...], msgspec.Meta(max_length=MOST_WORDS)] | UnsetType
+TurnWord: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
+TurnWords: TypeAlias = Annotated[tuple[TurnWord, ...], msgspec.Meta(max_length=MOST_WORDS)] | UnsetType
 
 TURN_BOUNDS: Final = {"Milliseconds": (0, 60_000), "": (0, 20)}
 """Bounds of a field by the end of its name, both ends included."""
@@ -59,8 +59,8 @@ class TurnsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     idle_prompts: Count = UNSET
     false_interruptions: Count = UNSET
     keys_interrupt: bool | UnsetType = UNSET
-    backchannel_words: Words = UNSET
-    stop_words: Words = UNSET
+    backchannel_words: TurnWords = UNSET
+    stop_words: TurnWords = UNSET
 
     def merged(self, defaults: TurnTuning) -> TurnTuning:
         """Fill what the section leaves out. Raises `ConfigurationError` where two of its numbers exclude each other."""

@@ -51,7 +51,7 @@ class Later:
     """The wait that the receiver asked for, in seconds; None: the drainer's own."""
 
 
-Outcome: TypeAlias = Delivered | Refused | Later
+DeliveryOutcome: TypeAlias = Delivered | Refused | Later
 
 
 class Sink(Protocol):
@@ -62,7 +62,7 @@ class Sink(Protocol):
         """The name in the settings, in metrics and in the database."""
         ...
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         """Deliver events, and return one outcome an event, in the same order.
 
         Events of one stream are in order, and are delivered in order: behind one that is `Later`, the others of its

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 from batkol.sinks.limits import DrainerLimits
 from batkol.sinks.settling import Tried
 from batkol.sinks.stored import StoredEvent
@@ -67,13 +67,13 @@ class Untakeable:
         """Take note of what became of events that did not wait."""
         self._taken += sum(isinstance(outcome, Delivered) for _, outcome in tried)
 
-    def judged(self, tried: Tried, held: Collection[str]) -> list[tuple[StoredEvent, Outcome]]:
+    def judged(self, tried: Tried, held: Collection[str]) -> list[tuple[StoredEvent, DeliveryOutcome]]:
         """Return what became of events that waited, with a refusal for one that failed too often. `held`: all streams
         that wait."""
         self.learn(tried)
         self._failures = {stream: known for stream, known in self._failures.items() if stream in held}
         behind: set[str] = set()
-        found: list[tuple[StoredEvent, Outcome]] = []
+        found: list[tuple[StoredEvent, DeliveryOutcome]] = []
         for event, outcome in tried:
             is_first = event.stream_sid not in behind
             behind.add(event.stream_sid)

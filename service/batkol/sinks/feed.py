@@ -15,7 +15,7 @@ from batkol.events.events import event_id
 from batkol.events.outgoing import OUTGOING, seen_with
 from batkol.faults import fault_of, frames_of
 from batkol.rights import ALL_RIGHTS, Right
-from batkol.sinks.delivery import Envelope, Later, Outcome, Refused, Sink
+from batkol.sinks.delivery import DeliveryOutcome, Envelope, Later, Refused, Sink
 from batkol.sinks.stored import StoredEvent
 
 UNREADABLE: Final = "a newer version of the service wrote this event; this one cannot take texts or numbers out of it"
@@ -39,7 +39,9 @@ class Feed:
         """The sink's."""
         return self.sink.name
 
-    async def deliver(self, events: Sequence[StoredEvent], within_s: float) -> list[tuple[StoredEvent, Outcome]]:
+    async def deliver(
+        self, events: Sequence[StoredEvent], within_s: float
+    ) -> list[tuple[StoredEvent, DeliveryOutcome]]:
         """Hand over those events that the sink wants; return them with what became of them.
 
         A sink that raises, or that has not ended after `within_s`, counts as one that wants all of them later. An event
@@ -51,7 +53,7 @@ class Feed:
         became = dict(zip(shown, outcomes, strict=True))
         return [(event, became.get(event.at, Refused(UNREADABLE))) for event in wanted]
 
-    async def _outcomes(self, envelopes: Sequence[Envelope], within_s: float) -> Sequence[Outcome]:
+    async def _outcomes(self, envelopes: Sequence[Envelope], within_s: float) -> Sequence[DeliveryOutcome]:
         try:
             async with asyncio.timeout(within_s):
                 outcomes = await self.sink.deliver(envelopes)
@@ -86,6 +88,6 @@ class Feed:
         )
 
 
-def _check(outcomes: Sequence[Outcome], envelopes: Sequence[Envelope]) -> None:
+def _check(outcomes: Sequence[DeliveryOutcome], envelopes: Sequence[Envelope]) -> None:
     if len(outcomes) != len(envelopes):
         raise AssertionError(f"a sink gave {len(outcomes)} outcomes for {len(envelopes)} events")

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from batkol.sinks.delivery import Envelope, Later, Outcome
+from batkol.sinks.delivery import DeliveryOutcome, Envelope, Later
 
-DeliverOne: TypeAlias = Callable[[Envelope], Awaitable[Outcome]]
+DeliverOne: TypeAlias = Callable[[Envelope], Awaitable[DeliveryOutcome]]
 """Delivers one event. Never raises for what a receiver does."""
 
 
-async def deliver_in_order(events: Sequence[Envelope], deliver: DeliverOne, *, at_once: int) -> list[Outcome]:
+async def deliver_in_order(events: Sequence[Envelope], deliver: DeliverOne, *, at_once: int) -> list[DeliveryOutcome]:
     """Deliver a batch, and return one outcome an event, in the same order.
 
     At most `at_once` streams have an event on the way. Behind an event that is `Later`, the others of its stream are
@@ -44,7 +44,7 @@ class _Batch:
             by_stream.setdefault(event.stream, []).append(place)
         self._waiting = deque(by_stream.values())
         self.streams = len(by_stream)
-        self.outcomes: list[Outcome] = [Later("the delivery has not begun")] * len(events)
+        self.outcomes: list[DeliveryOutcome] = [Later("the delivery has not begun")] * len(events)
 
     async def work(self) -> None:
         """Deliver streams, one after another, until none waits."""
@@ -59,7 +59,7 @@ class _Batch:
             if held is None and isinstance(outcome, Later):
                 held = Later("an earlier event of its stream is not delivered yet", outcome.after_s)
 
-    async def _deliver_event(self, event: Envelope) -> Outcome:
+    async def _deliver_event(self, event: Envelope) -> DeliveryOutcome:
         if self._in_a_row >= self._most:
             return Later("the receiver failed for the events before; this event was not tried")
         outcome = await self._deliver(event)

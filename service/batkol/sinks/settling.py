@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from batkol.backoff import Backoff
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 from batkol.sinks.stored import Held, Settlement, StoredEvent
 
 LONGEST_ASKED_S: Final = 3600.0
 """Seconds that a receiver may ask for; a longer wait is cut to this one."""
 
-Tried = Sequence[tuple[StoredEvent, Outcome]]
+Tried = Sequence[tuple[StoredEvent, DeliveryOutcome]]
 """Events in their order, with what became of them."""
 
 

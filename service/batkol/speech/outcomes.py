@@ -53,4 +53,4 @@ class Unplaced(NamedTuple):
     utterance: Utterance
 
 
-Outcome = Partial | TakenBack | Final | Revision | Missed | Unconfirmed | Unplaced
+UtteranceOutcome = Partial | TakenBack | Final | Revision | Missed | Unconfirmed | Unplaced

@@ -54,7 +54,7 @@ class Withdrawn(msgspec.Struct, frozen=True):
     reason: WithdrawalReason
 
 
-Change: TypeAlias = Tentative | Withdrawn
+TentativeChange: TypeAlias = Tentative | Withdrawn
 
 
 class Tentatives:
@@ -79,14 +79,14 @@ class Tentatives:
         """Time at which `tick` must run next."""
         return self._wide_at if self._wide_due and not self._standing else None
 
-    def begin(self, utterance: Utterance) -> Sequence[Change]:
+    def begin(self, utterance: Utterance) -> Sequence[TentativeChange]:
         """The caller begins another utterance."""
         changes = self._withdraw(WithdrawalReason.SPEECH)
         self._utterance, self._number = utterance, 0
         self._end, self._wide_due = None, False
         return changes
 
-    def fall_quiet(self, utterance: Utterance, end: int, now: float) -> Sequence[Change]:
+    def fall_quiet(self, utterance: Utterance, end: int, now: float) -> Sequence[TentativeChange]:
         """The caller is quiet after sample `end`. What is known already changes nothing."""
         if utterance is not self._utterance or self._end is not None:
             return ()
@@ -94,14 +94,14 @@ class Tentatives:
         self._wide_at, self._wide_due = now + WAITED_S, utterance.mode is Mode.STREAMING
         return self._stand(now)
 
-    def resume(self, utterance: Utterance) -> Sequence[Change]:
+    def resume(self, utterance: Utterance) -> Sequence[TentativeChange]:
         """The caller goes on with the same utterance."""
         if utterance is not self._utterance:
             return ()
         self._end, self._wide_due = None, False
         return self._withdraw(WithdrawalReason.SPEECH)
 
-    def update(self, utterance: Utterance, now: float) -> Sequence[Change]:
+    def update(self, utterance: Utterance, now: float) -> Sequence[TentativeChange]:
         """A result changed the utterance's newest text, or how far it reaches."""
         if utterance is not self._utterance or self._end is None:
             return ()
@@ -111,7 +111,7 @@ class Tentatives:
             return ()
         return (*self._withdraw(WithdrawalReason.TEXT), *self._stand(now))
 
-    def tick(self, now: float) -> Sequence[Change]:
+    def tick(self, now: float) -> Sequence[TentativeChange]:
         """Take a text that stops a little short, if the time for it has come."""
         if not self._wide_due or self._standing or now < self._wide_at:
             return ()
@@ -126,7 +126,7 @@ class Tentatives:
         self._utterance, self._standing, self._end, self._wide_due = None, False, None, False
         return confirms
 
-    def _stand(self, now: float) -> Sequence[Change]:
+    def _stand(self, now: float) -> Sequence[TentativeChange]:
         utterance, end = self._utterance, self._end
         if utterance is None or end is None or utterance.mode is not Mode.STREAMING:
             return ()
@@ -139,7 +139,7 @@ class Tentatives:
         self._number, self._standing, self._text = self._number + 1, True, text
         return (Tentative(utterance, self._number, text, utterance.text_end),)
 
-    def _withdraw(self, reason: WithdrawalReason) -> Sequence[Change]:
+    def _withdraw(self, reason: WithdrawalReason) -> Sequence[TentativeChange]:
         if self._utterance is None or not self._standing:
             return ()
         self._standing = False

@@ -24,7 +24,7 @@ from typing import Final as Constant
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.attribution import Share, divide
 from batkol.speech.corrections import check, counts_for, outdate, revise
-from batkol.speech.outcomes import Final, Missed, Outcome, Partial, TakenBack, Unconfirmed, Unplaced
+from batkol.speech.outcomes import Final, Missed, Partial, TakenBack, Unconfirmed, Unplaced, UtteranceOutcome
 from batkol.speech.results import Transcript
 from batkol.speech.sameness import same
 from batkol.speech.utterance import Mode, Source, Step, Utterance, UtteranceState
@@ -100,7 +100,7 @@ class Utterances:
             raise RuntimeError(f"utterance {self.speaking.index} is still being spoken")
         return self._add(begin, speech_at, mode)
 
-    def fall_silent(self, end: int, heard_to: int, now: float) -> list[Outcome]:
+    def fall_silent(self, end: int, heard_to: int, now: float) -> list[UtteranceOutcome]:
         """The caller fell silent at sample `end`, which is known with audio up to `heard_to`."""
         utterance = self.speaking
         if utterance is None:
@@ -114,7 +114,7 @@ class Utterances:
         utterance.give_up = max(ended + self.patience.give_up, utterance.deadline)
         return list(self._close_if_covered(utterance))
 
-    def dispatch(self, heard: Transcript) -> list[Outcome]:
+    def dispatch(self, heard: Transcript) -> list[UtteranceOutcome]:
         """Take a result of the streaming session."""
         self._heard_to = max(self._heard_to, heard.end)
         shares = divide(heard, self._recent)
@@ -125,13 +125,13 @@ class Utterances:
             outcomes += [outcome for utterance in passed_over for outcome in self._pass_over(utterance, heard)]
         return outcomes
 
-    def settle(self, utterance: Utterance, text: str, source: Source) -> list[Outcome]:
+    def settle(self, utterance: Utterance, text: str, source: Source) -> list[UtteranceOutcome]:
         """Close an utterance with an answer from elsewhere. One that is done may still be corrected by it."""
         if utterance.state is not UtteranceState.DONE:
             return [_done(utterance, text, source)]
         return list(check(utterance, text))
 
-    def fall_back(self, utterance: Utterance, *, checked: bool) -> list[Outcome]:
+    def fall_back(self, utterance: Utterance, *, checked: bool) -> list[UtteranceOutcome]:
         """Close an open utterance with the newest interim. `checked`: another recognizer made out nothing in it."""
         utterance.unconfirmed = checked and bool(utterance.interim)
         return [_done(utterance, utterance.newest, Source.INTERIM)]
@@ -142,13 +142,13 @@ class Utterances:
             if utterance.interim_rpc is not None:
                 utterance.interim_rpc = _OF_ANOTHER_SESSION
 
-    def tick(self, now: float) -> list[Outcome]:
+    def tick(self, now: float) -> list[UtteranceOutcome]:
         """Promote what is late, and name what the stream has missed."""
         return [outcome for u in self._recent if _due(u) is not None for outcome in self._tick(u, now)]
 
-    def stream_ended(self) -> list[Outcome]:
+    def stream_ended(self) -> list[UtteranceOutcome]:
         """The stream was closed and nothing more will come of it: promote what there is, name what it missed."""
-        outcomes: list[Outcome] = []
+        outcomes: list[UtteranceOutcome] = []
         for utterance in self.unsettled:
             if utterance.awaits_final:
                 utterance.give_up = None
@@ -172,7 +172,7 @@ class Utterances:
         utterance.mode = Mode.SINGLE
         utterance.deadline = utterance.give_up = None
 
-    def _tick(self, utterance: Utterance, now: float) -> Iterator[Outcome]:
+    def _tick(self, utterance: Utterance, now: float) -> Iterator[UtteranceOutcome]:
         if utterance.deadline is not None and now >= utterance.deadline:
             utterance.deadline = None  # from here on the first result that reaches the end closes it
             yield from self._promote(utterance)
@@ -185,14 +185,14 @@ class Utterances:
             else:
                 yield Unconfirmed(utterance)
 
-    def _promote(self, utterance: Utterance) -> Iterator[Outcome]:
+    def _promote(self, utterance: Utterance) -> Iterator[UtteranceOutcome]:
         if utterance.newest and utterance.reaches_end:
             due = utterance.give_up
             yield _done(utterance, utterance.newest, Source.INTERIM if utterance.interim else Source.FINAL)
             if utterance.interim and due is not None:
                 utterance.heard_beyond, utterance.give_up = self._heard_to, due + self.patience.confirm
 
-    def _assign(self, share: Share, heard: Transcript) -> Iterator[Outcome]:
+    def _assign(self, share: Share, heard: Transcript) -> Iterator[UtteranceOutcome]:
         utterance = share.utterance
         if utterance is None:
             if heard.final and share.text:
@@ -214,7 +214,7 @@ class Utterances:
             if had and not utterance.newest:
                 yield TakenBack(utterance)
 
-    def _grow(self, utterance: Utterance, heard: Transcript, *, steady: bool) -> Iterator[Outcome]:
+    def _grow(self, utterance: Utterance, heard: Transcript, *, steady: bool) -> Iterator[UtteranceOutcome]:
         closed = list(self._close_if_covered(utterance)) if heard.final else []
         due = steady or utterance.deadline is None
         if not closed and utterance.state is UtteranceState.CLOSING and due:
@@ -224,18 +224,18 @@ class Utterances:
         elif utterance.newest:
             yield Partial(utterance, utterance.newest, heard.end, heard.stability)
 
-    def _pass_over(self, utterance: Utterance, heard: Transcript) -> Iterator[Outcome]:
+    def _pass_over(self, utterance: Utterance, heard: Transcript) -> Iterator[UtteranceOutcome]:
         had = bool(utterance.interim)
         yield from outdate(utterance, heard)
         closing = utterance.state is UtteranceState.CLOSING and utterance.mode is Mode.STREAMING
         if had and not utterance.interim and closing:
             yield TakenBack(utterance)
 
-    def _close_if_covered(self, utterance: Utterance) -> Iterator[Outcome]:
+    def _close_if_covered(self, utterance: Utterance) -> Iterator[UtteranceOutcome]:
         if utterance.is_covered and utterance.parts and not utterance.interim:
             yield _done(utterance, utterance.committed, Source.FINAL)
 
-    def _unplaced(self, share: Share) -> Iterator[Outcome]:
+    def _unplaced(self, share: Share) -> Iterator[UtteranceOutcome]:
         utterance = self._add(share.start, share.start, Mode.STREAMING)
         utterance.move(Step.FELL_SILENT)
         utterance.end = utterance.covered = share.end

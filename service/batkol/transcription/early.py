@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batkol.audio import segmenter
-from batkol.speech.tentative import Change, Tentatives
+from batkol.speech.tentative import TentativeChange, Tentatives
 from batkol.speech.utterance import Utterance
 from batkol.transcription.events import Interim, Observe, Quiet, SpeechLasted, SpeechResumed
 
@@ -63,6 +63,6 @@ class EarlyText:
         """Return the number of the tentative that the utterance's final confirms, if one stands that says the same."""
         return self._tentatives.close(utterance)
 
-    def _tell(self, changes: Sequence[Change]) -> None:
+    def _tell(self, changes: Sequence[TentativeChange]) -> None:
         for change in changes:
             self._observe(change)

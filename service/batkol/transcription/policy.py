@@ -21,7 +21,7 @@ from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.excerpt import excerpt
 from batkol.speech.outcomes import Final as Finished
-from batkol.speech.outcomes import Missed, Outcome, Partial, Revision, TakenBack, Unconfirmed, Unplaced
+from batkol.speech.outcomes import Missed, Partial, Revision, TakenBack, Unconfirmed, Unplaced, UtteranceOutcome
 from batkol.speech.partials import Partials
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
@@ -238,7 +238,7 @@ class Transcription:
         if source is not None:
             self._act(self._utterances.settle(utterance, text, source))
 
-    def _act(self, outcomes: Sequence[Outcome]) -> None:
+    def _act(self, outcomes: Sequence[UtteranceOutcome]) -> None:
         for outcome in outcomes:
             match outcome:
                 case TakenBack(utterance):

@@ -51,7 +51,7 @@ class Policy(Protocol):
         ...
 
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+SpawnNamed = Callable[[Coroutine[Any, Any, None], str], None]
 
 
 class Streaming:
@@ -64,7 +64,7 @@ class Streaming:
         ring: Ring,
         recognizers: Recognizers,
         observe: Observe,
-        spawn: Spawn,
+        spawn: SpawnNamed,
         log: FilteringBoundLogger,
     ) -> None:
         self._policy = policy

@@ -14,7 +14,7 @@ import msgspec
 _CALL_SID: Final = re.compile("CA[0-9a-f]{32}")
 _ACCOUNT_SID: Final = re.compile("AC[0-9a-f]{32}")
 
-Word = Annotated[str, msgspec.Meta(max_length=64)]
+ShortText = Annotated[str, msgspec.Meta(max_length=64)]
 Party = Annotated[str, msgspec.Meta(max_length=1024)]
 """A number, `sip:name@host` or `client:name`."""
 
@@ -39,12 +39,12 @@ BEFORE_THE_ANSWER: Final = frozenset({CallProgress.QUEUED, CallProgress.RINGING}
 class CallResource(msgspec.Struct, frozen=True):
     """One call as Twilio knows it."""
 
-    sid: Word
-    account_sid: Word
-    status: Word
+    sid: ShortText
+    account_sid: ShortText
+    status: ShortText
     from_: Party | None = msgspec.field(default=None, name="from")
     to: Party | None = None
-    direction: Word | None = None
+    direction: ShortText | None = None
 
 
 def is_call_sid(text: str) -> bool:

@@ -20,7 +20,7 @@ LONGEST_PAYLOAD: Final = 1 << 20
 _LONGEST_MESSAGE: Final = 2 << 20  # characters: the longest payload in base64 (4/3), and room for the rest
 
 Sid = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Word = Annotated[str, msgspec.Meta(max_length=64)]
+ShortText = Annotated[str, msgspec.Meta(max_length=64)]
 Name = Annotated[str, msgspec.Meta(max_length=1024)]
 Key = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Da-d*#]\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
@@ -54,14 +54,14 @@ class Message(msgspec.Struct, frozen=True, rename="camel", tag_field="event"):
 class Connected(Message, frozen=True, tag="connected"):
     """The first message, once. It carries neither a stream SID nor a sequence number."""
 
-    protocol: Word = "Call"
-    version: Word = "1.0.0"
+    protocol: ShortText = "Call"
+    version: ShortText = "1.0.0"
 
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
     """Always audio/x-mulaw, 8000, 1 by Twilio's documentation; `MediaStream.start` checks that."""
 
-    encoding: Word
+    encoding: ShortText
     sample_rate: Count  # Hz
     channels: Count = 1
 
@@ -73,7 +73,7 @@ class StartDetails(msgspec.Struct, frozen=True, rename="camel"):
     account_sid: Sid
     call_sid: Sid
     media_format: MediaFormat
-    tracks: tuple[Word, ...] = ("inbound",)
+    tracks: tuple[ShortText, ...] = ("inbound",)
     custom_parameters: Mapping[Name, Name] = {}
 
 
@@ -88,7 +88,7 @@ class Start(Message, frozen=True, tag="start"):
 class Chunk(msgspec.Struct, frozen=True, rename="camel"):
     """A piece of sound. `chunk` counts from 1; `timestamp` is in ms from the start of the stream."""
 
-    track: Word
+    track: ShortText
     chunk: Count
     timestamp: Count
     payload: Mulaw  # no header; 20 ms each in every observed call, without a promise of Twilio's
@@ -106,7 +106,7 @@ class Press(msgspec.Struct, frozen=True, rename="camel"):
     """A key. Its track is always "inbound_track", not "inbound"."""
 
     digit: Key  # agents put it before a language model: it is a key, and no text
-    track: Word = "inbound_track"
+    track: ShortText = "inbound_track"
 
 
 class Dtmf(Message, frozen=True, tag="dtmf"):

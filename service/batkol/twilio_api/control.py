@@ -47,14 +47,14 @@ class TwilioCall(NamedTuple):
     call_sid: str
 
 
-Send = Callable[[TwilioCall, Mapping[str, str]], Awaitable[Answer]]
+SendUpdate = Callable[[TwilioCall, Mapping[str, str]], Awaitable[Answer]]
 """Sends one update. Raises `httpx.TransportError`, `TimeoutError`, `AnswerError`."""
 
 
 class CallControl:
     """One for the process; used by many calls at once."""
 
-    def __init__(self, send: Send, who: str, *, attempt_s: float = ATTEMPT_S) -> None:
+    def __init__(self, send: SendUpdate, who: str, *, attempt_s: float = ATTEMPT_S) -> None:
         """`who` names the server in errors."""
         self._send = send
         self._who = who
@@ -117,7 +117,7 @@ class HttpUpdates:
         )
 
     async def send(self, call: TwilioCall, form: Mapping[str, str]) -> Answer:
-        """See `Send`. Cancelling it closes the connection; the update may have been carried out."""
+        """See `SendUpdate`. Cancelling it closes the connection; the update may have been carried out."""
         url = f"{self._url}/2010-04-01/Accounts/{call.account_sid}/Calls/{call.call_sid}.json"
 
         async def post(login: Login) -> Answer:

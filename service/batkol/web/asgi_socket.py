@@ -11,9 +11,9 @@ import structlog
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds to write a close frame: a peer that reads nothing must not keep the call's place."""
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiScope = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 class AsgiSocket:
     """A WebSocket that is accepted. `reason` goes into its close frame."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: AsgiReceive, send: AsgiSend) -> None:
         self.receive = receive
         self._send = send
         self.reason = ""

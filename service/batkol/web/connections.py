@@ -27,7 +27,7 @@ def _trust_none(_: Headers) -> bool:
     return False
 
 
-class Reason(StrEnum):
+class ClosingReason(StrEnum):
     """Reasons why a connection was closed before its request was answered."""
 
     HEAD_LATE = "head_late"
@@ -49,15 +49,17 @@ class HttpRefusal(NamedTuple):
 
 
 REFUSALS: Final = {
-    Reason.HEAD_LATE: HttpRefusal(408, "The headers of this request did not arrive in time."),
-    Reason.HEAD_LONG: HttpRefusal(431, "The request line and the headers are too long, or there are too many headers."),
-    Reason.BODY_LATE: HttpRefusal(408, "The body of this request did not arrive in time."),
-    Reason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than the limit of this service."),
-    Reason.MALFORMED: HttpRefusal(400, "This is not a valid HTTP/1.1 request."),
-    Reason.CROWDED: HttpRefusal(
+    ClosingReason.HEAD_LATE: HttpRefusal(408, "The headers of this request did not arrive in time."),
+    ClosingReason.HEAD_LONG: HttpRefusal(
+        431, "The request line and the headers are too long, or there are too many headers."
+    ),
+    ClosingReason.BODY_LATE: HttpRefusal(408, "The body of this request did not arrive in time."),
+    ClosingReason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than the limit of this service."),
+    ClosingReason.MALFORMED: HttpRefusal(400, "This is not a valid HTTP/1.1 request."),
+    ClosingReason.CROWDED: HttpRefusal(
         503, "There are too many connections, and this connection was the oldest without a request."
     ),
-    Reason.FULL: HttpRefusal(503, "There are too many connections."),
+    ClosingReason.FULL: HttpRefusal(503, "There are too many connections."),
 }
 """`UNREAD` and `LEFT` have no client to answer."""
 
@@ -86,7 +88,7 @@ class Connections:
         limits: ListenerLimits,
         *,
         trusted: Callable[[Headers], bool] = _trust_none,
-        on_closed: Callable[[Reason], None] = lambda _: None,
+        on_closed: Callable[[ClosingReason], None] = lambda _: None,
     ) -> None:
         """`trusted` returns whether a request may have the larger body; `on_closed` counts."""
         self.listener = listener
@@ -143,10 +145,10 @@ class Connections:
         for some in (self._unread, self._idle, self._incomplete):
             some.pop(connection, None)
 
-    def closed(self, reason: Reason) -> None:
+    def closed(self, reason: ClosingReason) -> None:
         """Count a connection that was closed before its request was answered, and log one line a second at most."""
         self._on_closed(reason)
-        if reason is Reason.LEFT:  # every load balancer's check does
+        if reason is ClosingReason.LEFT:  # every load balancer's check does
             return
         left_out = self._lines.admit(reason, time.monotonic())
         if left_out is not None:

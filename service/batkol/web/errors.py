@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
 from batkol.store.postgres.faults import DB_ERRORS, error_name, is_data_error, sqlstate
-from batkol.web.connections import Reason
+from batkol.web.connections import ClosingReason
 
 RETRY_AFTER_S: Final = 5
 """Value of `Retry-After`: within it a restarted Postgres is back, as a rule."""
@@ -102,11 +102,11 @@ def refusal(error: BaseException) -> JSONResponse:
     return JSONResponse({"detail": detail}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
-def expect_disconnects(app: FastAPI, closed: Callable[[Reason], None]) -> None:
+def expect_disconnects(app: FastAPI, closed: Callable[[ClosingReason], None]) -> None:
     """Have `app` answer nothing to clients that left before their request was read, and count them."""
 
     async def on_disconnect(_: Request, __: Exception) -> Response:
-        closed(Reason.LEFT)
+        closed(ClosingReason.LEFT)
         return Response(status_code=CLIENT_CLOSED_REQUEST)
 
     app.add_exception_handler(ClientDisconnect, on_disconnect)

@@ -15,9 +15,9 @@ from batkol.events.filter import EVENT_TYPES, EventFilter
 from batkol.web.accept import accepts
 from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.errors import ErrorMappingRoute
-from batkol.web.event_stream import MEDIA_TYPE, TIMINGS, EventStream, EventStreamTimings, Followed
+from batkol.web.event_stream import MEDIA_TYPE, TIMINGS, EventStream, EventStreamTimings, FeedRequest
 from batkol.web.live_calls import NOT_LIVE
-from batkol.web.schemas import PROBLEM, StrictModel, Word
+from batkol.web.schemas import PROBLEM, KeptText, StrictModel
 from batkol.web.scope import Scope
 
 _MALFORMED: Final = (
@@ -59,7 +59,7 @@ class EventQuery(StrictModel):
 
     scope: Scope = "pod"
 
-    agent: list[Word] = Field(
+    agent: list[KeptText] = Field(
         [], description="Only events of calls of these agents; may be repeated.", examples=[["reception"]]
     )
     type: Annotated[list[str], AfterValidator(_types)] = Field(
@@ -98,7 +98,7 @@ def routes(*, calls: CallRegistry, bus: Bus, access: Access, timings: EventStrea
     ) -> Response:
         """Follow all calls."""
         cursor = _cursor(last_event_id or asked.last_event_id)
-        return EventStream(bus, Followed(only=asked.only, cursor=cursor, may=reader.may), timings)
+        return EventStream(bus, FeedRequest(only=asked.only, cursor=cursor, may=reader.may), timings)
 
     @router.head("/calls/{call_sid}/events", include_in_schema=False)
     @router.get("/calls/{call_sid}/events", **{**_STREAM, "responses": {**_STREAM["responses"], **_OF_ONE_CALL}})
@@ -107,7 +107,7 @@ def routes(*, calls: CallRegistry, bus: Bus, access: Access, timings: EventStrea
     ) -> Response:
         """Follow one call to the end of its last stream in this process."""
         cursor = _cursor(last_event_id or asked.last_event_id)
-        followed = Followed(call_sid, _stream_of(calls, call_sid), asked.only, cursor, reader.may)
+        followed = FeedRequest(call_sid, _stream_of(calls, call_sid), asked.only, cursor, reader.may)
         if not is_over(followed.call, bus, call_sid) or _has_more(followed, bus):
             return EventStream(bus, followed, timings)
         return Response(status_code=204)  # HTML, 9.2.3: an EventSource does not come back
@@ -126,7 +126,7 @@ def is_over(call: Call | None, bus: Bus, call_sid: str) -> bool:
     return (call is None or call.reporter.ended) and not bus.goes_on(call_sid)
 
 
-def _has_more(followed: Followed, bus: Bus) -> bool:
+def _has_more(followed: FeedRequest, bus: Bus) -> bool:
     """Whether there is anything to say to a reader of a call that is over. Raises 404 where nothing is known of it."""
     call_sid, cursor = followed.call_sid or "", followed.cursor
     if cursor is None:

@@ -52,7 +52,7 @@ class EventStreamTimings(NamedTuple):
 TIMINGS: Final = EventStreamTimings()
 
 
-class Followed(NamedTuple):
+class FeedRequest(NamedTuple):
     """A reader's wishes: what it follows and from where. And its rights."""
 
     call_sid: str | None = None
@@ -68,7 +68,7 @@ class Followed(NamedTuple):
 class EventStream(StreamingResponse):
     """A reader that has stopped reading holds a task and its queue for `linger_s` at most."""
 
-    def __init__(self, bus: Bus, followed: Followed, timings: EventStreamTimings = TIMINGS) -> None:
+    def __init__(self, bus: Bus, followed: FeedRequest, timings: EventStreamTimings = TIMINGS) -> None:
         super().__init__((), media_type=MEDIA_TYPE, headers=HEADERS)
         self._bus = bus
         self._followed = followed
@@ -101,7 +101,7 @@ class _Writer:
     """Writes one stream. Made in the moment of the subscription: what is missed before it is settled then."""
 
     def __init__(
-        self, send: Send, bus: Bus, followed: Followed, subscription: Subscription, timings: EventStreamTimings
+        self, send: Send, bus: Bus, followed: FeedRequest, subscription: Subscription, timings: EventStreamTimings
     ) -> None:
         self._send = send
         self._ring = bus.ring

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 from batkol.store.journal.record import LONGEST_NAME
 from batkol.store.postgres.queries import CallFilter
 from batkol.store.postgres.schema import SLOW_MS
-from batkol.web.schemas import StrictModel, Word
+from batkol.web.schemas import KeptText, StrictModel
 
 _NUMBER: Final = "+972541234567"
 
@@ -31,12 +31,12 @@ def _moment(given: object) -> object:
         raise ValueError("a time has the form 2026-01-31T12:00:00Z") from None
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-Number = Annotated[Word, BeforeValidator(lambda given: _number(given) if isinstance(given, str) else given)]
+MomentQuery = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Number = Annotated[KeptText, BeforeValidator(lambda given: _number(given) if isinstance(given, str) else given)]
 
 
 class CallQuery(StrictModel):
-    agent: Word | None = Field(
+    agent: KeptText | None = Field(
         None, max_length=LONGEST_NAME, description="Only calls of this agent.", examples=["reception"]
     )
     number: Number | None = Field(
@@ -45,13 +45,13 @@ class CallQuery(StrictModel):
         description="Only calls with this number as the caller's or the called number.",
         examples=[_NUMBER],
     )
-    since: Moment | None = Field(
+    since: MomentQuery | None = Field(
         None,
         alias="from",
         description="Only calls that began at this time or later.",
         examples=["2026-01-31T00:00:00Z"],
     )
-    before: Moment | None = Field(
+    before: MomentQuery | None = Field(
         None, alias="to", description="Only calls that began before this time.", examples=["2026-02-01T00:00:00Z"]
     )
     mode: Literal["streaming", "single"] | None = Field(
@@ -75,7 +75,7 @@ class CallQuery(StrictModel):
         description="Only calls with a reply of this latency or more, in milliseconds.",
         examples=[2000],
     )
-    words: Word | None = Field(
+    words: KeptText | None = Field(
         None,
         min_length=2,
         max_length=100,
@@ -99,7 +99,7 @@ class CallQuery(StrictModel):
 
 
 class LeadQuery(StrictModel):
-    agent: Word | None = Field(
+    agent: KeptText | None = Field(
         None, max_length=LONGEST_NAME, description="Only leads of this agent.", examples=["reception"]
     )
     number: Number | None = Field(

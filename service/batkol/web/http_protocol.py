@@ -18,12 +18,12 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from batkol.web.connections import REFUSALS, Admission, Connections, Reason
+from batkol.web.connections import REFUSALS, Admission, ClosingReason, Connections
 from batkol.web.http10 import without_chunks
 from batkol.web.probes import PATHS as PROBES
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LINGERS: Final = frozenset({Reason.HEAD_LONG, Reason.BODY_LONG})  # of which more is under way
+_LINGERS: Final = frozenset({ClosingReason.HEAD_LONG, ClosingReason.BODY_LONG})  # of which more is under way
 
 
 class _Phase(Enum):
@@ -37,7 +37,7 @@ class _Phase(Enum):
 class _RefusedError(Exception):
     """Raised inside the parser, which stops at once."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: ClosingReason) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -67,21 +67,21 @@ class HttpProtocol(HttpToolsProtocol):
         self._set_clock(self._limits.head_s)
         self._place = self._connections.admit(self)
         if self._place is Admission.NONE:
-            self._refuse(Reason.FULL, answer=True)
+            self._refuse(ClosingReason.FULL, answer=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
         self._unset_keepalive_if_required()
         self._connections.discard(self)
         if self._phase is _Phase.BODY or (self._phase is _Phase.HEAD and self._taken):
-            self._connections.closed(Reason.LEFT)
+            self._connections.closed(ClosingReason.LEFT)
         self._phase = _Phase.LEAVING
         super().connection_lost(exc)
 
     def make_room(self) -> None:
         """Close at once; an incomplete request gets the reason as its answer."""
         if self._phase in (_Phase.HEAD, _Phase.BODY):
-            self._refuse(Reason.CROWDED)
+            self._refuse(ClosingReason.CROWDED)
         else:
             self.transport.abort()
 
@@ -132,14 +132,14 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop_parsing(error.__context__)
             return b""
         if self._phase is phase and self._taken >= most:
-            self._refuse(Reason.HEAD_LONG if phase is _Phase.HEAD else Reason.BODY_LONG)
+            self._refuse(ClosingReason.HEAD_LONG if phase is _Phase.HEAD else ClosingReason.BODY_LONG)
         return rest
 
     def _stop_parsing(self, why: BaseException | None) -> None:
         if isinstance(why, _SurplusError) or self._phase is _Phase.ANSWERING:  # a whole request, and more behind it
             self._drop(0)
         else:
-            self._refuse(why.reason if isinstance(why, _RefusedError) else Reason.MALFORMED)
+            self._refuse(why.reason if isinstance(why, _RefusedError) else ClosingReason.MALFORMED)
 
     def _upgrade(self) -> None:
         """Hand the connection to the WebSocket protocol, which answers a handshake or lets it be refused here."""
@@ -151,8 +151,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
         if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.handshake_initiated:
-            self._answer(Reason.MALFORMED)  # websockets wants less of HTTP than we let through
-            self._connections.closed(Reason.MALFORMED)
+            self._answer(ClosingReason.MALFORMED)  # websockets wants less of HTTP than we let through
+            self._connections.closed(ClosingReason.MALFORMED)
             self.transport.close()
 
     def _drop(self, size: int) -> None:
@@ -175,7 +175,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Keep a header; a trailer is counted and dropped, for it must not pass for a header (RFC 9110, 6.5.1)."""
         self._fields += 1
         if self._fields > self._limits.head_fields:
-            raise _RefusedError(Reason.HEAD_LONG)
+            raise _RefusedError(ClosingReason.HEAD_LONG)
         if self._phase is _Phase.HEAD:
             super().on_header(name, value)
 
@@ -185,7 +185,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._set_clock(self._limits.body_s)
         self._most = self._connections.body_bytes(self.headers)
         if any(name == b"content-length" and int(value) > self._most for name, value in self.headers):
-            raise _RefusedError(Reason.BODY_LONG)
+            raise _RefusedError(ClosingReason.BODY_LONG)
         super().on_headers_complete()
         if self._app is not None and self._limits.one_request:
             self.cycle.keep_alive = False  # so its answer has `Connection: close`
@@ -194,7 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Keep a part of the body."""
         self._body += len(body)
         if self._body > self._most:
-            raise _RefusedError(Reason.BODY_LONG)
+            raise _RefusedError(ClosingReason.BODY_LONG)
         super().on_body(body)
         self.flow.resume_reading()  # uvicorn pauses at 64 KiB until the application has read, which is not asked yet
 
@@ -209,7 +209,7 @@ class HttpProtocol(HttpToolsProtocol):
         app, self._app = self._app, None
         if self._place is Admission.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
             app = service_unavailable
-            self._connections.closed(Reason.FULL)
+            self._connections.closed(ClosingReason.FULL)
         if self.cycle.scope["http_version"] < "1.1":
             app = without_chunks(self.cycle, app)
         task = self.loop.create_task(self._have_answered(self.cycle, app))
@@ -240,7 +240,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._phase = _Phase.IDLE
             self._connections.idle(self)
 
-    def _refuse(self, reason: Reason, *, answer: bool = False) -> None:
+    def _refuse(self, reason: ClosingReason, *, answer: bool = False) -> None:
         """Answer with a sentence, if the client has sent anything (or `answer`), and close."""
         answer = answer or self._taken > 0
         self._app = None
@@ -253,7 +253,7 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _answer(self, reason: Reason) -> None:
+    def _answer(self, reason: ClosingReason) -> None:
         status, sentence = REFUSALS[reason]
         body = f'{{"detail":"{sentence}"}}'
         always = self.server_state.default_headers
@@ -284,11 +284,11 @@ class HttpProtocol(HttpToolsProtocol):
     def _late(self) -> None:
         self._clock = None
         if self._phase is _Phase.HEAD:
-            self._refuse(Reason.HEAD_LATE)
+            self._refuse(ClosingReason.HEAD_LATE)
         elif self._phase is _Phase.BODY:
-            self._refuse(Reason.BODY_LATE)
+            self._refuse(ClosingReason.BODY_LATE)
         elif self._unread:
-            self._connections.closed(Reason.UNREAD)
+            self._connections.closed(ClosingReason.UNREAD)
             self.transport.abort()
         else:
             self._unread = True

@@ -17,7 +17,7 @@ from batkol.web.errors import ErrorMappingRoute
 from batkol.web.fleet import FleetStatus
 from batkol.web.scope import Scope
 
-Status = Callable[[], ServiceStatus]
+ReadStatus = Callable[[], ServiceStatus]
 
 
 class DrainOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 def routes(
     *,
     calls: CallRegistry,
-    status: Status,
+    status: ReadStatus,
     drain: Callable[[], Awaitable[object]],
     access: Access,
 ) -> APIRouter:

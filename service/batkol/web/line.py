@@ -41,7 +41,7 @@ _MULAW: Final = "audio/basic"
 _CLOSING: Final = "The call takes nothing more to say: it is about to end, or its conversation has ended by a defect."
 
 CallSid = Annotated[str, Path(max_length=64, examples=["CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"])]
-Interrupt = Annotated[
+InterruptQuery = Annotated[
     bool, Query(description="Say it now: what is said or prepared is ended, and what waits is dropped.")
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT)]
@@ -140,7 +140,7 @@ def routes(*, calls: CallRegistry, telephone: Telephone, access: Access) -> APIR
 
 def _speech(router: APIRouter, calls: CallRegistry) -> None:
     @router.post("/say", status_code=202, responses=_FULL)
-    async def say(call_sid: CallSid, said: SayIn, *, interrupt: Interrupt = False) -> Accepted:
+    async def say(call_sid: CallSid, said: SayIn, *, interrupt: InterruptQuery = False) -> Accepted:
         """Say a text behind what is said."""
         line = _line(calls, call_sid)
         return Accepted(reply_id=_accepted(lambda: line.say(said.text, urgent=interrupt or said.interrupt)))
@@ -151,7 +151,7 @@ def _speech(router: APIRouter, calls: CallRegistry) -> None:
         request: Request,
         *,
         text: Annotated[str, Query(max_length=LONGEST_TEXT, description="The words of the sound, for history.")] = "",
-        interrupt: Interrupt = False,
+        interrupt: InterruptQuery = False,
     ) -> Accepted:
         """Play a sound behind what is said."""
         _line(calls, call_sid)  # before the body is read and converted

@@ -32,13 +32,15 @@ from batkol.web.live_schemas import (
     LiveTentative,
     LiveUtterance,
 )
-from batkol.web.schemas import StrictModel, Word
+from batkol.web.schemas import KeptText, StrictModel
 from batkol.web.scope import Scope
 
 
 class LiveCallsQuery(StrictModel):
     scope: Scope = "pod"
-    agent: list[Word] = Field([], description="Only calls of these agents; may be repeated.", examples=[["reception"]])
+    agent: list[KeptText] = Field(
+        [], description="Only calls of these agents; may be repeated.", examples=[["reception"]]
+    )
 
 
 class LiveCallQuery(StrictModel):

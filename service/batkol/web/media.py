@@ -28,7 +28,7 @@ from batkol.twilio.token import TokenError
 from batkol.twilio.twiml import TOKEN_PARAMETER
 from batkol.web import stream_parameters as parameters
 from batkol.web import takeover
-from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
+from batkol.web.asgi_socket import AsgiReceive, AsgiScope, AsgiSend, AsgiSocket
 from batkol.web.held import GivenUpError, HeldMessages
 from batkol.web.log_limit import LogLimit
 from batkol.web.opening import MediaOpening
@@ -73,7 +73,7 @@ def _call_of(stream: MediaStream | None) -> dict[str, str]:
     return {"call_sid": details.call_sid} if details is not None and is_call_sid(details.call_sid) else {}
 
 
-def _client_of(scope: Scope) -> str:
+def _client_of(scope: AsgiScope) -> str:
     """Return the address that a stream came from; a load balancer's where one hides its clients."""
     client = scope.get("client")
     return str(client[0]) if client else ""
@@ -99,7 +99,7 @@ class MediaSocket:
         self._lines = LogLimit()
         self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""
         await receive()  # websocket.connect
         if not self._is_signed(scope):
@@ -130,7 +130,7 @@ class MediaSocket:
                 lines_left_out=left_out,
             )
 
-    def _is_signed(self, scope: Scope) -> bool:
+    def _is_signed(self, scope: AsgiScope) -> bool:
         if not self._gate.auth_tokens:
             return True
         given = [value for name, value in scope["headers"] if name == SIGNATURE_HEADER]
@@ -178,7 +178,7 @@ class MediaSocket:
         )
         return (found,)
 
-    async def _call(self, identity: Identity, stream: MediaStream, socket: HeldMessages, scope: Scope) -> None:
+    async def _call(self, identity: Identity, stream: MediaStream, socket: HeldMessages, scope: AsgiScope) -> None:
         is_new = self._is_new(identity, stream)
         known = (None,) if is_new else await socket.during(self._earlier(identity, stream))
         if known is None:

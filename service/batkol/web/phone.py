@@ -28,7 +28,7 @@ from batkol.rights import Right
 from batkol.twilio.stream import MediaStream
 from batkol.web import phone_start
 from batkol.web.access import Access
-from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
+from batkol.web.asgi_socket import AsgiReceive, AsgiScope, AsgiSend, AsgiSocket
 from batkol.web.held import GivenUpError
 from batkol.web.log_limit import LogLimit
 from batkol.web.opening import START_TIMEOUT, LateStartError, MediaOpening
@@ -85,7 +85,7 @@ class PhoneSocket:
         self._lines = LogLimit()
         self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}), settings.start_s)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""
         await receive()  # websocket.connect
         try:
@@ -104,7 +104,7 @@ class PhoneSocket:
             socket.reason = _reason(error)
             await socket.close(error.close_code)
 
-    def _client(self, scope: Scope) -> str:
+    def _client(self, scope: AsgiScope) -> str:
         """Return the name of the client's token. Raises `HTTPException`."""
         reader = self._access.who(credentials(scope))
         if reader is None:
@@ -141,7 +141,7 @@ class PhoneSocket:
         finally:
             self._waiting -= 1
 
-    async def _serve(self, socket: _PhoneLine, scope: Scope, token: str) -> None:
+    async def _serve(self, socket: _PhoneLine, scope: AsgiScope, token: str) -> None:
         """Raises `PeerError`."""
         allotted = PhoneConnected(
             stream_sid=f"MZ{secrets.token_hex(16)}",
@@ -165,7 +165,7 @@ class PhoneSocket:
         call.log.info("[CALL] call from the console", token=token)
         await self._call(call, socket, scope)
 
-    async def _call(self, call: Call, socket: _PhoneLine, scope: Scope) -> None:
+    async def _call(self, call: Call, socket: _PhoneLine, scope: AsgiScope) -> None:
         socket.call = call
         watch = asyncio.create_task(self._end_without_sound(call), name="phone.watch")
         try:

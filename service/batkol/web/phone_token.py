@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from fastapi import HTTPException
 
-from batkol.web.asgi_socket import Scope, Send
+from batkol.web.asgi_socket import AsgiScope, AsgiSend
 from batkol.web.connections import Headers
 
 PROTOCOL: Final = "batkol.phone"
@@ -22,7 +22,7 @@ BEARER: Final = "bearer."
 _LONGEST: Final = 4096
 
 
-def credentials(scope: Scope) -> Headers:
+def credentials(scope: AsgiScope) -> Headers:
     """Return the headers that `Access.who` reads. Raises `HTTPException` for a handshake that is not the phone's."""
     offered: list[str] = scope["subprotocols"]
     if PROTOCOL not in offered:
@@ -36,7 +36,7 @@ def credentials(scope: Scope) -> Headers:
     return [(b"authorization", b"Bearer " + _decoded(tokens[0].removeprefix(BEARER)))]
 
 
-async def refuse(send: Send, error: HTTPException) -> None:
+async def refuse(send: AsgiSend, error: HTTPException) -> None:
     """Answer the handshake with an error instead (ASGI, "WebSocket Denial Response")."""
     body = msgspec.json.encode({"detail": error.detail})
     given = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]

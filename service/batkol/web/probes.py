@@ -11,9 +11,9 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
 from batkol.telemetry.metrics import Metrics
 
-Reason = Callable[[], str | None]
-Asked = Callable[[], Awaitable[str | None]]
-Words = Callable[[], dict[str, str]]
+WhyNot = Callable[[], str | None]
+WhyUnreachable = Callable[[], Awaitable[str | None]]
+Explanations = Callable[[], dict[str, str]]
 
 _NO: Final[dict[int | str, dict[str, Any]]] = {503: {"model": dict[str, str], "description": "No; `status` says why."}}
 
@@ -25,12 +25,12 @@ async def _always_reachable() -> None:
 
 
 def probes(
-    why_not_ready: Reason,
-    degraded: Reason = lambda: None,
-    why_not_alive: Reason = lambda: None,
+    why_not_ready: WhyNot,
+    degraded: WhyNot = lambda: None,
+    why_not_alive: WhyNot = lambda: None,
     *,
-    unreachable: Asked = _always_reachable,
-    words: Words = dict,
+    unreachable: WhyUnreachable = _always_reachable,
+    words: Explanations = dict,
     explained: bool = True,
 ) -> APIRouter:
     """Return the two probes.

@@ -28,7 +28,7 @@ try:
 except ImportError:  # a platform without the compiled part: slower, and the same
     from websockets.utils import apply_mask
 
-Sink = Callable[[bytes], None]
+TakeMessage = Callable[[bytes], None]
 Wanted = Callable[[], int]
 """Returns how many more messages must come before one of them matters at once; 1: the next one."""
 EXTENSION: Final = "batkol.direct"
@@ -49,9 +49,9 @@ _PIECE: Final = 2_048
 
 
 class MediaProtocol(WatchedProtocol):
-    """Gives text messages to a sink, once there is one, without a queue or a task."""
+    """Gives text messages to the call, once there is one, without a queue or a task."""
 
-    _sink: Sink | None = None
+    _take: TakeMessage | None = None
     _wanted: Wanted
     _intake: Intake | None = None
     _rest = b""  # the beginning of a frame whose end has not come
@@ -66,17 +66,17 @@ class MediaProtocol(WatchedProtocol):
         if self.handshake_initiated and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[assignment]  # uvicorn's type has values of one kind only
 
-    def _direct(self, sink: Sink, wanted: Wanted) -> MediaProtocol:
-        """From now on `sink` gets every text message, on the event loop, in order. It must not wait.
+    def _direct(self, take: TakeMessage, wanted: Wanted) -> MediaProtocol:
+        """From now on `take` gets every text message, on the event loop, in order. It must not wait.
 
         Messages may be held back until `wanted` of them are there, or until `pull`; after `release`, none is.
         """
-        self._sink, self._wanted = sink, wanted
+        self._take, self._wanted = take, wanted
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         for message in waiting:  # what came with the message that started the call: its order must hold
             text = message.get("text") if message["type"] == "websocket.receive" else None
             if isinstance(text, str):
-                sink(text.encode())
+                take(text.encode())
             else:
                 self.queue.put_nowait(message)
         if self.read_paused and self.queue.empty():
@@ -116,10 +116,10 @@ class MediaProtocol(WatchedProtocol):
             self._rest += data
         elif self._long or not self.handshake_complete:
             self._feed_uvicorn(data)
-        elif self._is_one_frame(data) and self._sink is not None:
+        elif self._is_one_frame(data) and self._take is not None:
             self.last_frame_at = self.loop.time()
             self._left -= 1 + (len(data) >> 10)
-            self._sink(apply_mask(data[8:], data[4:8]))
+            self._take(apply_mask(data[8:], data[4:8]))
             if self._intake is not None:
                 self._wait(self._intake, len(data))
             if self._left <= 0:
@@ -168,10 +168,10 @@ class MediaProtocol(WatchedProtocol):
             if end > available:
                 break
             self._left -= (end - start) >> 10
-            if data[start] == _WHOLE_TEXT and body - start >= _MASK_ENDS and self._sink and not self.frames:
+            if data[start] == _WHOLE_TEXT and body - start >= _MASK_ENDS and self._take and not self.frames:
                 self._left -= 1
                 if not self.close_sent:
-                    self._sink(apply_mask(data[body:end], data[body - 4 : body]))
+                    self._take(apply_mask(data[body:end], data[body - 4 : body]))
             else:
                 super().data_received(data[start:end])
                 if self.transport.is_closing():  # a close frame, or one that broke the protocol: nothing follows it
@@ -226,11 +226,11 @@ class MediaProtocol(WatchedProtocol):
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def send_receive_event_to_app(self) -> None:
-        if self._sink is None or self.curr_msg_data_type != "text" or self.close_sent:
+        if self._take is None or self.curr_msg_data_type != "text" or self.close_sent:
             super().send_receive_event_to_app()
             return
         message, self.frames = b"".join(self.frames), []
-        self._sink(message)
+        self._take(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.release()

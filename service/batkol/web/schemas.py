@@ -20,7 +20,7 @@ def _kept(given: str) -> str:
     return bounded(given, len(given))  # cuts nothing: what is too long is refused
 
 
-Word = Annotated[str, BeforeValidator(lambda given: _kept(given) if isinstance(given, str) else given)]
+KeptText = Annotated[str, BeforeValidator(lambda given: _kept(given) if isinstance(given, str) else given)]
 
 
 class StrictModel(BaseModel):
@@ -34,9 +34,9 @@ class LeadChange(StrictModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "דנה לוי", "notes": "prefers the morning"}]})
 
-    name: Word | None = Field(None, max_length=LONGEST_NAME)
-    notes: Word | None = Field(None, max_length=LONGEST_TEXT)
-    last_summary: Word | None = Field(None, max_length=LONGEST_TEXT)
+    name: KeptText | None = Field(None, max_length=LONGEST_NAME)
+    notes: KeptText | None = Field(None, max_length=LONGEST_TEXT)
+    last_summary: KeptText | None = Field(None, max_length=LONGEST_TEXT)
 
 
 class Problem(BaseModel):

@@ -15,7 +15,7 @@ from batkol.live.tuning import Tuning
 from batkol.settings import Settings
 from batkol.store.options import DatabaseTimeouts
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.sinks import StoredEvent
+from batkol_operator.model.sinks import StoredEventType
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import one, variables
 from support.kube.schema_admission import SCHEMA
@@ -127,7 +127,7 @@ def test_whatever_names_a_variable_names_one_that_is_set() -> None:
 
 
 def test_a_sink_may_have_each_event_that_the_service_hands_on() -> None:
-    assert get_args(StoredEvent) == OUTGOING
+    assert get_args(StoredEventType) == OUTGOING
 
 
 def test_no_secret_value_is_in_it() -> None:

@@ -12,7 +12,7 @@ from batkol.answering.behind import THEN_AFTER_MS, BehindAnswerer
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
-from batkol.simulators.llm.records import Outcome
+from batkol.simulators.llm.records import RequestOutcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from support.agent.parts import PartsAnswerer, failing
@@ -142,7 +142,7 @@ async def test_over_the_wire_a_first_that_stalls_is_cancelled_before_the_one_beh
         made = [OpenAIAnswerer(url=await each.start(), model="gpt-4.1") for each in (first, then)]
         async with aclosing(BehindAnswerer(*made, after_ms=50).answer(ASKED)) as parts:
             assert "".join([part async for part in parts if isinstance(part, str)]) == "שני"
-        await until(lambda: first.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: first.records[0].outcome is RequestOutcome.CANCELLED)
         assert (len(first.records), len(then.records)) == (1, 1)
         for each in made:
             await each.aclose()

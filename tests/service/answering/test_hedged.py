@@ -16,7 +16,7 @@ from batkol.answering.openai import OpenAIAnswerer
 from batkol.answering.patience import Limits
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
-from batkol.simulators.llm.records import Outcome
+from batkol.simulators.llm.records import RequestOutcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from support.agent.parts import PartsAnswerer
@@ -73,8 +73,10 @@ async def test_the_second_answers_for_a_first_without_a_text_which_is_cancelled_
         asked.second.script(Rule("", LONG))
         async with aclosing(asked.answerer.answer(ASKED)) as parts:
             assert str(await anext(parts))
-            await until(lambda: asked.first.records[0].outcome is Outcome.CANCELLED)
-            assert asked.second.records[0].outcome is not Outcome.CANCELLED, "the winner's answer is still being read"
+            await until(lambda: asked.first.records[0].outcome is RequestOutcome.CANCELLED)
+            assert asked.second.records[0].outcome is not RequestOutcome.CANCELLED, (
+                "the winner's answer is still being read"
+            )
             assert [part async for part in parts]
         assert asked.second.records[0].text == LONG
         assert asked.outcomes == [HedgeOutcome.SECOND]
@@ -86,7 +88,7 @@ async def test_a_first_that_is_quicker_all_the_same_wins_and_the_second_is_cance
         asked.first.inject(LLMFault(kind=LLMFaultKind.STALL, lasts_s=0.2))
         asked.second.inject(STALL)
         assert await asked.answer() == "ראשון"
-        await until(lambda: asked.second.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: asked.second.records[0].outcome is RequestOutcome.CANCELLED)
         assert asked.outcomes == [HedgeOutcome.FIRST]
 
 
@@ -135,7 +137,7 @@ async def test_closing_it_cancels_both() -> None:
         await until(lambda: len(asked.second.records) == 1)
         answering.cancel()
         for each in (asked.first, asked.second):
-            await until(lambda each=each: each.records[0].outcome is Outcome.CANCELLED)  # type: ignore[misc]
+            await until(lambda each=each: each.records[0].outcome is RequestOutcome.CANCELLED)  # type: ignore[misc]
         assert asked.outcomes == [HedgeOutcome.NEITHER]
 
 

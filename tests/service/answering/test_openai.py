@@ -20,7 +20,7 @@ from batkol.answering.openai import AnswererFigures, OpenAIAnswerer
 from batkol.answering.patience import Limits
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
-from batkol.simulators.llm.records import Outcome
+from batkol.simulators.llm.records import RequestOutcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy
@@ -179,7 +179,7 @@ async def test_closing_the_answer_closes_the_connection_at_once() -> None:
         texts = made.answer(ASKED)
         await anext(texts)
         await texts.aclose()
-        await until(lambda: double.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: double.records[0].outcome is RequestOutcome.CANCELLED)
 
         (record,) = double.records
         assert record.cancelled_at is not None
@@ -194,7 +194,7 @@ async def test_cancelling_the_wait_for_the_first_text_closes_the_connection_at_o
         await until(lambda: double.records)
         waiting.cancel()
         await asyncio.wait([waiting])
-        await until(lambda: double.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: double.records[0].outcome is RequestOutcome.CANCELLED)
 
         assert waiting.cancelled()
         assert double.records[0].sent_tokens == 0
@@ -296,7 +296,7 @@ async def test_each_wait_has_its_limit_and_its_end_closes_the_connection(
         error, _ = await failure(made)
 
         assert (error.reason, error.retryable) == (reason, True)
-        await until(lambda: double.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: double.records[0].outcome is RequestOutcome.CANCELLED)
 
 
 async def test_an_answer_without_an_end_is_given_up() -> None:
@@ -305,7 +305,7 @@ async def test_an_answer_without_an_end_is_given_up() -> None:
         error, _ = await failure(made)
 
         assert error.reason == "too_long"
-        await until(lambda: double.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: double.records[0].outcome is RequestOutcome.CANCELLED)
 
 
 async def test_the_last_text_does_not_wait_for_the_end_of_the_body() -> None:

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.live.config import Live, LiveChange
-from batkol.live.source import Snapshot, SourceState
+from batkol.live.source import FileContents, SourceState
 from batkol.live.tuning import Tuning
 from batkol.status import SourceStatus
 from batkol.supervision.tasks import Tasks
@@ -213,7 +213,7 @@ class Breaking:
     def status(self) -> SourceStatus:
         return SourceStatus(state=SourceState.WATCHING)
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self) -> AsyncGenerator[FileContents, None]:
         self.opened += 1
         if self.opened == 1:
             raise LookupError
@@ -241,7 +241,7 @@ class Flickering:
     def status(self) -> SourceStatus:
         return SourceStatus(state=SourceState.WATCHING)
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self) -> AsyncGenerator[FileContents, None]:
         yield {"tuning.json": tuning(210).encode(), "flags.json": streaming("on").encode()}
         raise LookupError
 

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.live.fallback import START_S, FallbackSource
-from batkol.live.source import Snapshot, SourceState
+from batkol.live.source import FileContents, SourceState
 from batkol.status import SourceStatus
 from support.time.virtual import virtual_loop
 
@@ -33,7 +33,7 @@ class Scripted:
     def status(self) -> SourceStatus:
         return SourceStatus(state=SourceState.WATCHING, resource_version=self.version)
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self) -> AsyncGenerator[FileContents, None]:
         self.open += 1
         self.opened += 1
         try:

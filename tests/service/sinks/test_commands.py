@@ -8,7 +8,7 @@ import pytest
 
 from batkol.errors import ConfigurationError
 from batkol.sinks.commands import ReplayRequest, carry_out_list, carry_out_replay, moment
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.feed import Feed
 from batkol.store.options import OutboxSettings
 from batkol.store.postgres.address import Address
@@ -27,7 +27,7 @@ class Answers:
         self.refuses: set[str] = set()
         self.busy: set[str] = set()
 
-    def __call__(self, event: Envelope) -> Outcome:
+    def __call__(self, event: Envelope) -> DeliveryOutcome:
         if event.id in self.refuses:
             return Refused("410 Gone")
         return Later("429") if event.id in self.busy else Delivered()

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 from batkol.sinks.doubts import NewEvents, Untakeable
 from batkol.sinks.limits import DrainerLimits
 from batkol.sinks.stored import OutboxPosition, StoredEvent
@@ -18,7 +18,10 @@ def event(position: int, stream: str, data: str | None = "{}") -> StoredEvent:
 def test_many_streams_that_wait_are_no_receiver_that_is_away_while_it_takes_new_events() -> None:
     new = NewEvents(LIMITS)
     new.begin((), 0.0)
-    later: list[tuple[StoredEvent, Outcome]] = [(event(1, "MZ1"), Later("500")), (event(2, "MZ2"), Later("500"))]
+    later: list[tuple[StoredEvent, DeliveryOutcome]] = [
+        (event(1, "MZ1"), Later("500")),
+        (event(2, "MZ2"), Later("500")),
+    ]
     new.learn([*later, (event(3, "MZ3"), Delivered())], 0.0)
     assert new.may_begin(HELD, 1.0)
     new.learn([*later, later[0]], 1.0)
@@ -43,7 +46,10 @@ def test_a_receiver_that_seems_away_is_tried_with_one_new_event_a_minute_until_i
 
 def test_an_event_becomes_a_dead_letter_only_by_failures_between_which_others_were_taken() -> None:
     doubted = Untakeable(LIMITS)
-    stuck: list[tuple[StoredEvent, Outcome]] = [(event(1, "MZ1"), Later("500")), (event(2, "MZ1"), Later("behind"))]
+    stuck: list[tuple[StoredEvent, DeliveryOutcome]] = [
+        (event(1, "MZ1"), Later("500")),
+        (event(2, "MZ1"), Later("behind")),
+    ]
     for _ in range(9):
         assert doubted.judged(stuck, HELD) == stuck
     doubted.learn([(event(3, "MZ3"), Delivered())])
@@ -56,6 +62,6 @@ def test_the_next_event_of_a_stream_is_counted_anew() -> None:
     doubted = Untakeable(LIMITS)
     first, second = event(1, "MZ1"), event(2, "MZ1")
     assert doubted.judged([(first, Later("500"))], HELD) == [(first, Later("500"))]
-    both: list[tuple[StoredEvent, Outcome]] = [(first, Delivered()), (second, Later("500"))]
+    both: list[tuple[StoredEvent, DeliveryOutcome]] = [(first, Delivered()), (second, Later("500"))]
     assert doubted.judged(both, HELD) == both
     assert doubted.judged([(second, Later("500"))], HELD) == [(second, Later("500"))]

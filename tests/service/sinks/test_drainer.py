@@ -8,7 +8,7 @@ import pytest
 
 from batkol.backoff import Backoff
 from batkol.rights import Right
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.feed import Feed
 from batkol.sinks.limits import DrainerLimits
 from batkol.sinks.statements import backlog
@@ -288,7 +288,7 @@ async def test_a_receiver_that_is_back_need_not_be_waited_for(where: Address) ->
     alive = asyncio.Event()
     (polite,) = ids_of(2, [0])
 
-    def answer(event: Envelope) -> Outcome:
+    def answer(event: Envelope) -> DeliveryOutcome:
         if event.id == polite:
             return Later("429", LONG)
         return Delivered() if alive.is_set() else Later("refused connection")

@@ -9,7 +9,7 @@ import pytest
 from batkol.events.events import encode
 from batkol.events.outgoing import outgoing
 from batkol.rights import Right
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.feed import Feed
 from batkol.sinks.stored import OutboxPosition, StoredEvent
 from support.postgres.records import final_event
@@ -27,11 +27,11 @@ def event(position: int, data: str | None) -> StoredEvent:
 class Broken(ScriptedSink):
     """A sink with a defect."""
 
-    def __init__(self, outcomes: Sequence[Outcome] | Exception) -> None:
+    def __init__(self, outcomes: Sequence[DeliveryOutcome] | Exception) -> None:
         super().__init__()
         self.outcomes = outcomes
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         if isinstance(self.outcomes, Exception):
             raise self.outcomes
         return self.outcomes
@@ -63,7 +63,7 @@ async def test_a_sink_that_may_not_see_texts_sees_none() -> None:
 
 
 @pytest.mark.parametrize("broken", [RuntimeError("+972541234567"), [Delivered()], []])
-async def test_a_defect_of_a_sink_loses_nothing(broken: Sequence[Outcome] | Exception) -> None:
+async def test_a_defect_of_a_sink_loses_nothing(broken: Sequence[DeliveryOutcome] | Exception) -> None:
     tried = await Feed(Broken(broken)).deliver([event(1, outgoing(FINAL)), event(2, outgoing(FINAL))], 5.0)
 
     assert [type(outcome) for _, outcome in tried] == [Later, Later]

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.order import deliver_in_order
 from support.sinks.envelopes import final, finals
 
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.virtual_time
 class Scripted:
     """Delivers at random speed; what comes of an event is by its id, `Delivered` for most."""
 
-    def __init__(self, outcomes: dict[str, Outcome], seed: int = 0, otherwise: Outcome | None = None) -> None:
+    def __init__(
+        self, outcomes: dict[str, DeliveryOutcome], seed: int = 0, otherwise: DeliveryOutcome | None = None
+    ) -> None:
         self.tried: list[str] = []
         self.most = 0
         self._outcomes = outcomes
@@ -26,7 +28,7 @@ class Scripted:
         self._random = random.Random(seed)
         self._open: Counter[str] = Counter()
 
-    async def __call__(self, event: Envelope) -> Outcome:
+    async def __call__(self, event: Envelope) -> DeliveryOutcome:
         assert not self._open[event.stream], "two events of a stream at once"
         self._open[event.stream] += 1
         self.most = max(self.most, self._open.total())
@@ -40,13 +42,13 @@ class Scripted:
 async def test_each_stream_keeps_its_order_and_waits_behind_its_first_event_that_is_later(seed: int) -> None:
     chance = random.Random(seed)
     events = finals(streams=8, each=5)
-    bad: tuple[Outcome, ...] = (Later("x", 7.0), Refused("y"))
+    bad: tuple[DeliveryOutcome, ...] = (Later("x", 7.0), Refused("y"))
     chosen = {event.id: chance.choice(bad) for event in events if chance.random() < 0.2}
     deliver = Scripted(chosen, seed)
 
     outcomes = await deliver_in_order(events, deliver, at_once=6)
 
-    by_stream: dict[str, list[tuple[int, Outcome]]] = defaultdict(list)
+    by_stream: dict[str, list[tuple[int, DeliveryOutcome]]] = defaultdict(list)
     for event, outcome in zip(events, outcomes, strict=True):
         by_stream[event.stream].append((event.seq, outcome))
     for stream, pairs in by_stream.items():
@@ -77,7 +79,7 @@ async def test_a_receiver_that_is_down_is_asked_no_more_often_than_it_may_be_ask
 
 
 async def test_one_event_that_is_never_taken_does_not_make_a_receiver_look_down() -> None:
-    bad: dict[str, Outcome] = {f"MZ{number}-1": Later("it breaks the receiver") for number in range(0, 40, 5)}
+    bad: dict[str, DeliveryOutcome] = {f"MZ{number}-1": Later("it breaks the receiver") for number in range(0, 40, 5)}
     outcomes = await deliver_in_order([final(f"MZ{number}") for number in range(40)], Scripted(bad), at_once=4)
     assert outcomes.count(Delivered()) == 32
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.statistics import SinkState
 from batkol.store.postgres.address import Address
 from support.postgres.records import who
@@ -86,7 +86,7 @@ async def test_every_event_arrives_in_the_order_of_its_stream_whatever_happens(w
     chance = random.Random(seed)
     refused: set[str] = set()
 
-    def answer(event: Envelope) -> Outcome:
+    def answer(event: Envelope) -> DeliveryOutcome:
         if event.id in refused:  # for good: a pod that lost its lock had that answer, and noted nothing
             return Refused("410")
         match chance.random():

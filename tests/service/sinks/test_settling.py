@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from batkol.backoff import Backoff
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 from batkol.sinks.settling import LONGEST_ASKED_S, settled, settled_again
 from batkol.sinks.stored import Held, OutboxPosition, StoredEvent
 
@@ -17,7 +17,7 @@ def event(stream: str, seq: int, position: int, attempts: int = 0) -> StoredEven
     )
 
 
-def tried(*outcomes: tuple[str, int, Outcome]) -> list[tuple[StoredEvent, Outcome]]:
+def tried(*outcomes: tuple[str, int, DeliveryOutcome]) -> list[tuple[StoredEvent, DeliveryOutcome]]:
     return [(event(stream, seq, position), outcome) for position, (stream, seq, outcome) in enumerate(outcomes, 1)]
 
 
@@ -61,7 +61,7 @@ def test_all_that_was_delivered_ends_a_fault_and_nothing_changes_none() -> None:
 
 
 def test_a_replay_that_is_later_postpones_what_is_behind_it_in_its_stream() -> None:
-    again: list[tuple[StoredEvent, Outcome]] = [
+    again: list[tuple[StoredEvent, DeliveryOutcome]] = [
         (event("A", 1, 1, attempts=2), Later("busy")),
         (event("A", 2, 2), Delivered()),
         (event("B", 1, 3), Delivered()),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batkol.speech.outcomes import Final, Missed, Outcome, Revision, TakenBack, Unconfirmed
+from batkol.speech.outcomes import Final, Missed, Revision, TakenBack, Unconfirmed, UtteranceOutcome
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Source, Utterance
 from batkol.speech.utterances import Utterances
@@ -18,7 +18,7 @@ def promoted(*, rpc: int = EARLIER) -> tuple[Utterances, Utterance]:
     return utterances, utterance
 
 
-def asked(utterances: Utterances) -> list[Outcome]:
+def asked(utterances: Utterances) -> list[UtteranceOutcome]:
     """Let the time pass in which the stream still may confirm a promoted interim."""
     due = utterances.deadline
     assert due is not None

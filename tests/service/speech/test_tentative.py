@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.speech.sameness import same, spoken
-from batkol.speech.tentative import CLOSE, WAITED_S, Change, Tentative, Tentatives, WithdrawalReason, Withdrawn
+from batkol.speech.tentative import CLOSE, WAITED_S, Tentative, TentativeChange, Tentatives, WithdrawalReason, Withdrawn
 from batkol.speech.utterance import REACHES, Mode, Step, Utterance
 from batkol.speech.utterances import Utterances, UtteranceTimeouts
 from support.properties import few_by_day
@@ -248,7 +248,7 @@ class Subscriber:
         for change in changes:
             self._take(change, because)
 
-    def _take(self, change: Change, because: str) -> None:
+    def _take(self, change: TentativeChange, because: str) -> None:
         match change:
             case Withdrawn(of, number, reason):
                 assert self.stands is not None

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 
 from hypothesis import given
 
-from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Revision, Unplaced
+from batkol.speech.outcomes import Final, Missed, Partial, Revision, Unplaced, UtteranceOutcome
 from batkol.speech.results import Transcript
 from batkol.speech.sameness import same
 from batkol.speech.utterance import REACHES, Mode, Source, Utterance, UtteranceState
@@ -25,7 +25,7 @@ class Call:
     conversation: Conversation
     dispatcher: Utterances = field(default_factory=lambda: Utterances(PATIENCE))
     sentences: dict[int, Sentence] = field(default_factory=dict)  # by the utterance's index
-    log: list[tuple[float, Outcome]] = field(default_factory=list)
+    log: list[tuple[float, UtteranceOutcome]] = field(default_factory=list)
     silent_at: dict[int, float] = field(default_factory=dict)
     asked: list[tuple[float, int, Utterance]] = field(default_factory=list)
     early: set[int] = field(default_factory=set)  # promoted by a second interim that says the same
@@ -83,7 +83,7 @@ class Call:
             else:
                 return
 
-    def _act(self, outcomes: list[Outcome], now: float) -> None:
+    def _act(self, outcomes: list[UtteranceOutcome], now: float) -> None:
         for outcome in outcomes:
             self.log.append((now, outcome))
             match outcome:
@@ -105,7 +105,7 @@ class Call:
         deadline = max(ended + PATIENCE.final, now + PATIENCE.settle)
         return deadline, max(ended + PATIENCE.give_up, deadline)
 
-    def of(self, kind: type[Outcome]) -> list[tuple[float, Utterance]]:
+    def of(self, kind: type[UtteranceOutcome]) -> list[tuple[float, Utterance]]:
         return [(now, outcome.utterance) for now, outcome in self.log if isinstance(outcome, kind)]
 
 

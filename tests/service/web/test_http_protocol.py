@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.web.connections import REFUSALS, Connections, Reason
+from batkol.web.connections import REFUSALS, ClosingReason, Connections
 from batkol.web.limits import ListenerLimits
 from batkol.web.server import listening
 from support.http.raw_client import RawHttp, get, head, post, speaking
@@ -644,4 +644,4 @@ async def test_whatever_comes_the_connection_ends_and_nothing_is_raised(one_requ
 
 
 def test_every_reason_that_a_client_is_told_has_a_sentence() -> None:
-    assert set(Reason) - set(REFUSALS) == {Reason.UNREAD, Reason.LEFT}
+    assert set(ClosingReason) - set(REFUSALS) == {ClosingReason.UNREAD, ClosingReason.LEFT}

@@ -15,7 +15,7 @@ from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.feed import FleetTimings
 from batkol.fleet.fleet import Fleet
 from batkol.fleet.peers import PROTOCOL, FleetRequest, HttpPods, OwnPod, PodIdentity, PodRequestError
-from batkol.web.event_stream import EventStream, Followed
+from batkol.web.event_stream import EventStream, FeedRequest
 from support.events.made import final
 
 TIMINGS = FleetTimings(gone_s=10.0)
@@ -140,7 +140,7 @@ class MemoryPods(HttpPods):
                 queue.put_nowait(b"")
             await asyncio.sleep(0)
 
-        stream = EventStream(pod.bus, Followed(cursor=Cursor.parse(after)))
+        stream = EventStream(pod.bus, FeedRequest(cursor=Cursor.parse(after)))
         writing = asyncio.create_task(stream.stream_response(send))
         pod.queues.add(queue)
         try:

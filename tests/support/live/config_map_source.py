@@ -9,7 +9,7 @@ from pathlib import Path
 
 from batkol.live.cluster import ObjectName
 from batkol.live.kubernetes import KubernetesSource, WatchTimings
-from batkol.live.source import Snapshot, SourceState
+from batkol.live.source import FileContents, SourceState
 from support.http.plain import Request
 from support.kube.config_map_api import NAME, NAMESPACE, ConfigMapApi
 from support.kube.kubeconfig import reaching
@@ -27,7 +27,7 @@ class Followed:
 
     def __init__(self, source: KubernetesSource) -> None:
         self.source = source
-        self.snapshots: list[Snapshot] = []
+        self.snapshots: list[FileContents] = []
 
     async def run(self) -> None:
         async with aclosing(self.source.watch()) as snapshots:
@@ -35,7 +35,7 @@ class Followed:
                 self.snapshots.append(snapshot)
 
     @property
-    def last(self) -> Snapshot | None:
+    def last(self) -> FileContents | None:
         return self.snapshots[-1] if self.snapshots else None
 
     async def shows(self, contents: dict[str, str]) -> None:
@@ -45,7 +45,7 @@ class Followed:
         await until(lambda: self.source.status().state is SourceState.WATCHING)
 
 
-def raw(contents: dict[str, str]) -> Snapshot:
+def raw(contents: dict[str, str]) -> FileContents:
     return NOTHING | {name: text.encode() for name, text in contents.items()}
 
 

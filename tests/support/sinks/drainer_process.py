@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from batkol.sinks.delivery import Delivered, Envelope, Outcome
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope
 from batkol.store.postgres.address import address
 from support.sinks.pods import draining
 
@@ -23,7 +23,7 @@ class FileSink:
         self._folder = folder
         self._pod = pod
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         with (self._folder / "got").open("a") as file:
             for event in events:
                 file.write(f"{event.id} {self._pod}\n")

@@ -6,12 +6,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later
 
-Script = Callable[[Envelope], Outcome]
+Script = Callable[[Envelope], DeliveryOutcome]
 
 
-def take(_event: Envelope) -> Outcome:
+def take(_event: Envelope) -> DeliveryOutcome:
     return Delivered()
 
 
@@ -47,7 +47,7 @@ class ScriptedSink:
         """The sink of one pod."""
         return Door(self)
 
-    async def take(self, event: Envelope) -> Outcome:
+    async def take(self, event: Envelope) -> DeliveryOutcome:
         self.asked.append(event.id)
         await self.open.wait()
         await asyncio.sleep(0)
@@ -70,7 +70,7 @@ class Door:
         self._receiver = receiver
         self._busy = False
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         assert events, "a sink is not asked to deliver nothing"
         assert not self._busy, "a sink has one caller at a time"
         self._busy = True
@@ -81,8 +81,8 @@ class Door:
         finally:
             self._busy = False
 
-    async def _deliver(self, events: Sequence[Envelope]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    async def _deliver(self, events: Sequence[Envelope]) -> list[DeliveryOutcome]:
+        outcomes: list[DeliveryOutcome] = []
         held: set[str] = set()
         newest: dict[str, int] = {}
         for event in events:

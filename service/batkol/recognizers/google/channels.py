@@ -13,7 +13,7 @@ import grpc
 from google.cloud.speech_v1p1beta1.services.speech import SpeechAsyncClient
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
-from batkol.google_api.channel_pool import ChannelPool, Dial
+from batkol.google_api.channel_pool import ChannelPool, OpenChannel
 from batkol.google_api.endpoint import CredentialsError, GoogleEndpoint, GoogleService
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
 from batkol.recognizers.google.remedies import CREDENTIALS
@@ -29,7 +29,7 @@ class Channels:
     refuses those beyond for everybody in it. `dial` opens a connection in another way than gRPC's own.
     """
 
-    def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0, dial: Dial | None = None) -> None:
+    def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0, dial: OpenChannel | None = None) -> None:
         self._endpoint = GoogleEndpoint(_SERVICE, address=endpoint, insecure=insecure)
         self._limit = limit
         self._without: SpeechError | None = None

@@ -150,11 +150,16 @@ def _answered(watch: CallWatch, said: Said) -> bool:
     return reached and all(seen.final is not None for seen in watch.utterances.values())
 
 
-Talk = Callable[[CallScript], Awaitable[None]]
+ConversationScript = Callable[[CallScript], Awaitable[None]]
 
 
 async def observe(
-    plan: CallPlan, internal: Internal, talk: Talk, *, patience_s: float = 15.0, on_event: OnEvent | None = None
+    plan: CallPlan,
+    internal: Internal,
+    talk: ConversationScript,
+    *,
+    patience_s: float = 15.0,
+    on_event: OnEvent | None = None,
 ) -> Observed:
     """Place the call, with `talk` as what is said in it, and return when its last event is there.
 

@@ -35,7 +35,7 @@ from batkol.simulators.google.stream import StreamRecognizer
 from batkol.simulators.google.unary import recognize
 from batkol.simulators.grpc_server import GrpcServer
 
-Clock = Callable[[], float]
+ReadClock = Callable[[], float]
 
 _log = structlog.get_logger()
 
@@ -46,7 +46,9 @@ _ROOM: Final = 12 * 1024 * 1024  # so that the double, not gRPC, refuses what is
 class _Conversation:
     """One stream on the wire: a task that reads, and the handler that answers when something is due."""
 
-    def __init__(self, listener: StreamRecognizer, record: StreamRecord, *, record_times: bool, clock: Clock) -> None:
+    def __init__(
+        self, listener: StreamRecognizer, record: StreamRecord, *, record_times: bool, clock: ReadClock
+    ) -> None:
         self.listener = listener
         self._record = record
         self._keep = record_times
@@ -111,7 +113,7 @@ class _Conversation:
 class SpeechDouble(FaultyDouble[Fault, Stats]):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
-    def __init__(self, settings: DoubleSettings | None = None, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, settings: DoubleSettings | None = None, *, clock: ReadClock = time.monotonic) -> None:
         self.settings = settings or DoubleSettings()
         super().__init__(Stats, clock)
         self._server = GrpcServer()

@@ -14,7 +14,7 @@ from batkol.simulators.llm.requests import ChatMessage
 _MOST: Final = 10_000
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """Ends of a request."""
 
     OPEN = "open"
@@ -54,7 +54,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     sent_after_cancel: int = 0
     """Tokens written after that."""
     ended_at: float | None = None
-    outcome: Outcome = Outcome.OPEN
+    outcome: RequestOutcome = RequestOutcome.OPEN
 
 
 class Records:
@@ -75,12 +75,12 @@ class Records:
         """Return totals and records as plain JSON types."""
         return {
             "requests": self._count,
-            "outcomes": {outcome.value: _count(self.newest, outcome) for outcome in Outcome},
+            "outcomes": {outcome.value: _count(self.newest, outcome) for outcome in RequestOutcome},
             "tokens_sent": sum(record.sent_tokens for record in self.newest),
             "tokens_sent_after_cancel": sum(record.sent_after_cancel for record in self.newest),
             "records": [msgspec.to_builtins(record) for record in self.newest],
         }
 
 
-def _count(records: Iterable[RequestRecord], outcome: Outcome) -> int:
+def _count(records: Iterable[RequestRecord], outcome: RequestOutcome) -> int:
     return sum(record.outcome is outcome for record in records)

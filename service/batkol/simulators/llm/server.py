@@ -25,7 +25,7 @@ from batkol.simulators.llm.completion import Completion
 from batkol.simulators.llm.control import CONTROL, route
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.profiles import PROFILES, profile
-from batkol.simulators.llm.records import Outcome, Records, RequestRecord
+from batkol.simulators.llm.records import Records, RequestOutcome, RequestRecord
 from batkol.simulators.llm.refusals import ChatRefusalError, usual
 from batkol.simulators.llm.requests import read
 from batkol.simulators.llm.settings import LLMSettings
@@ -166,7 +166,7 @@ class LLMDouble(Double):
         try:
             return await self._answer(connection, request, record)
         except ChatRefusalError as refusal:
-            record.status, record.outcome = refusal.status, Outcome.REFUSED
+            record.status, record.outcome = refusal.status, RequestOutcome.REFUSED
             await connection.answer(refusal.status, refusal.body)
             return True
         finally:

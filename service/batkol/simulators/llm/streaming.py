@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from batkol.simulators.llm.completion import Completion, event
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
-from batkol.simulators.llm.records import Outcome, RequestRecord
+from batkol.simulators.llm.records import RequestOutcome, RequestRecord
 from batkol.simulators.llm.refusals import usual
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.llm.wire import DoubleConnection, chunk
@@ -51,13 +51,13 @@ class PacedAnswer:
             else:
                 reusable = await self._whole(begins_at)
         except LeftError:
-            record.outcome = Outcome.CANCELLED
+            record.outcome = RequestOutcome.CANCELLED
             return False
         finally:
             left.cancel()
             await asyncio.wait([left])
-        if record.outcome is Outcome.OPEN:
-            record.outcome = Outcome.FINISHED
+        if record.outcome is RequestOutcome.OPEN:
+            record.outcome = RequestOutcome.FINISHED
         return reusable
 
     async def _watch(self) -> None:
@@ -131,7 +131,7 @@ class PacedAnswer:
         if fault.kind is LLMFaultKind.STALL:
             await self._until(math.inf if fault.lasts_s is None else self._clock() + fault.lasts_s)
             return True
-        self._record.outcome = Outcome.FAULTED
+        self._record.outcome = RequestOutcome.FAULTED
         match fault.kind:
             case LLMFaultKind.CUT:
                 connection.cut()

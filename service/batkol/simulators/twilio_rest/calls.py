@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-Status = Literal["queued", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"]
+RestStatus = Literal["queued", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"]
 OPEN: Final = frozenset({"queued", "ringing", "in-progress"})
 """States of a call that is not over."""
 
@@ -25,7 +25,7 @@ class RestCall(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     from_: str = msgspec.field(default="+972500000001", name="from")
     to: str = "+972300000001"
     direction: Literal["inbound", "outbound-api", "outbound-dial"] = "inbound"
-    status: Status = "in-progress"
+    status: RestStatus = "in-progress"
     account_sid: str = ""
     """Empty: the double's account."""
     twiml: str = ""

@@ -12,7 +12,7 @@ import msgspec
 from batkol.answers import UNREADABLE, AnswerError, exchange
 from batkol.errors import BatkolError
 from batkol.simulators.twilio.plan import CallPlan
-from batkol.simulators.twilio_rest.calls import RestCall, Status
+from batkol.simulators.twilio_rest.calls import RestCall, RestStatus
 
 _WITHIN_S: Final = 10.0
 POLL_S: Final = 0.1
@@ -24,7 +24,7 @@ class TwilioDoubleError(BatkolError):
     """The control port of the double does not answer as it should."""
 
 
-async def put_status(url: str, plan: CallPlan, status: Status) -> None:
+async def put_status(url: str, plan: CallPlan, status: RestStatus) -> None:
     """Put the call into the double with this status; without a URL nothing is done. Raises `TwilioDoubleError`."""
     if not url:
         return

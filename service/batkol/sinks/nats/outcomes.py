@@ -11,7 +11,7 @@ from typing import Final
 from nats import errors
 from nats.js.errors import APIError, NoStreamResponseError
 
-from batkol.sinks.delivery import Later, Outcome, Refused
+from batkol.sinks.delivery import DeliveryOutcome, Later, Refused
 
 _TOO_LARGE: Final = 10054
 _OFF: Final = 10076
@@ -28,7 +28,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
 }
 
 
-def failed(who: str, subject: str, error: Exception, *, may_not: str, within_s: float) -> Outcome:
+def failed(who: str, subject: str, error: Exception, *, may_not: str, within_s: float) -> DeliveryOutcome:
     """Return the outcome for an event that was not acknowledged.
 
     `may_not` is what the server last said that the user may not do: of a message that is not permitted it tells the
@@ -55,7 +55,7 @@ def failed(who: str, subject: str, error: Exception, *, may_not: str, within_s: 
     return Later(f"{who} {why}")
 
 
-def _not_stored(who: str, code: int | None) -> Outcome:
+def _not_stored(who: str, code: int | None) -> DeliveryOutcome:
     if code == _TOO_LARGE:
         return Refused(f"{who} refuses the event: it is larger than the stream's max_msg_size; raise that")
     return Later(f"{who} stored nothing: {_REMEDIES.get(code or _OFF, f'error {code} of JetStream')}")

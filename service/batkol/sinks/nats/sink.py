@@ -23,7 +23,7 @@ from nats.js.errors import NotFoundError
 from batkol.events.bus import Bus
 from batkol.rights import Right
 from batkol.sinks.cloud_event import CONTENT_TYPE, encode, message_id
-from batkol.sinks.delivery import Delivered, Envelope, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.nats.client import NatsClient
 from batkol.sinks.nats.connection import LIMITS, NatsConnection, NatsLimits, NatsUnavailableError
 from batkol.sinks.nats.credentials import credentials
@@ -73,7 +73,7 @@ class NatsSink:
         """See `Sink.name`."""
         return self._name
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         """See `Sink.deliver`. Cancelling it leaves events that may be stored already; their ids are known then."""
         try:
             client = await self._connection.client()
@@ -95,7 +95,7 @@ class NatsSink:
         """Close the connection, of the partials, too."""
         await self._connection.aclose()
 
-    async def _publish(self, client: NatsClient, stream: JetStreamContext, event: Envelope) -> Outcome:
+    async def _publish(self, client: NatsClient, stream: JetStreamContext, event: Envelope) -> DeliveryOutcome:
         content, number = encode(event), message_id(event)
         size = len(content) + len(number) + _HEADERS_LENGTH
         if size > client.max_payload:
@@ -110,7 +110,7 @@ class NatsSink:
             return self._failed(client, error)
         return Delivered()
 
-    async def _create_stream(self, client: NatsClient, stream: JetStreamContext) -> Outcome | None:
+    async def _create_stream(self, client: NatsClient, stream: JetStreamContext) -> DeliveryOutcome | None:
         """Create the stream, if there is none of its name. Pods that do it at once create the same."""
         config = StreamConfig(
             name=self._subjects.stream,
@@ -127,7 +127,7 @@ class NatsSink:
             return self._failed(client, error)
         return None
 
-    def _failed(self, client: NatsClient, error: Exception) -> Outcome:
+    def _failed(self, client: NatsClient, error: Exception) -> DeliveryOutcome:
         return failed(
             self._connection.who,
             self._subjects.stored,

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 
 LONGEST_WAIT_S: Final = 3600.0
 """A receiver is not waited for longer than this, whatever it asks for: a `Retry-After` of a year is a mistake."""
@@ -36,7 +36,7 @@ _REFUSALS: Final[Mapping[int, str]] = {
 _REFUSAL: Final = "Its own log says why"
 
 
-def outcome(who: str, status: int, headers: Mapping[str, str], *, now: float) -> Outcome:
+def outcome(who: str, status: int, headers: Mapping[str, str], *, now: float) -> DeliveryOutcome:
     """Return the outcome for an answer; `who` names the receiver, and `now` is in Unix seconds."""
     if 200 <= status < 300:
         return Delivered()

@@ -22,7 +22,7 @@ from batkol.http_client.poster import Poster
 from batkol.http_client.signature import WebhookSigner
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.sinks.cloud_event import CONTENT_TYPE, encode, message_id
-from batkol.sinks.delivery import Envelope, Later, Outcome
+from batkol.sinks.delivery import DeliveryOutcome, Envelope, Later
 from batkol.sinks.order import deliver_in_order
 from batkol.sinks.webhook.outcomes import outcome, until_text
 from batkol.urls import check_http, without_login
@@ -92,7 +92,7 @@ class WebhookSink:
         """See `Sink.name`."""
         return self._name
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
         """See `Sink.deliver`. Cancelling it closes the connections of the requests under way."""
         return await deliver_in_order(events, self._deliver_one, at_once=self._limits.at_once)
 
@@ -100,7 +100,7 @@ class WebhookSink:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _deliver_one(self, event: Envelope) -> Outcome:
+    async def _deliver_one(self, event: Envelope) -> DeliveryOutcome:
         """Post the event, unless the receiver asked to be left alone.
 
         Of a `429`: "The sender MUST observe the value of the Retry-After header and refrain from sending further
@@ -114,7 +114,7 @@ class WebhookSink:
             self._wait_until = self._clock() + found.after_s
         return found
 
-    async def _post(self, event: Envelope) -> Outcome:
+    async def _post(self, event: Envelope) -> DeliveryOutcome:
         body = encode(event)
         headers = self._signer.headers(body, message_id(event))
         try:

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 
 from batkol.errors import ConfigurationError
-from batkol.google_api.channel_pool import ChannelPool, Dial
+from batkol.google_api.channel_pool import ChannelPool, OpenChannel
 from batkol.google_api.endpoint import GoogleEndpoint, GoogleService
 from batkol.voices.voice import VoiceError
 
@@ -32,7 +32,12 @@ class Sessions:
     """
 
     def __init__(
-        self, *, endpoint: str = "", insecure: bool = False, limit: int = GOOGLE_SESSIONS, dial: Dial | None = None
+        self,
+        *,
+        endpoint: str = "",
+        insecure: bool = False,
+        limit: int = GOOGLE_SESSIONS,
+        dial: OpenChannel | None = None,
     ) -> None:
         self._endpoint = GoogleEndpoint(_SERVICE, address=endpoint, insecure=insecure)
         self._pool = ChannelPool(dial or self._endpoint.dial, lambda channel: channel)

@@ -13,7 +13,7 @@ import pytest
 
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
-from batkol.simulators.llm.records import Outcome
+from batkol.simulators.llm.records import RequestOutcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from support.http.raw_client import head, post, speaking
@@ -56,7 +56,7 @@ async def test_an_answer_streams_as_openais_does() -> None:
     assert (last["choices"][0]["delta"], last["choices"][0]["finish_reason"]) == ({}, "stop")
     assert {chunk["id"] for chunk in (first, *tokens, last)} == {first["id"]}
     assert record.sent_tokens == record.planned_tokens == len(tokens)
-    assert (record.status, record.outcome, record.cancelled_at) == (200, Outcome.FINISHED, None)
+    assert (record.status, record.outcome, record.cancelled_at) == (200, RequestOutcome.FINISHED, None)
 
 
 async def test_usage_comes_in_a_last_chunk_without_choices_if_it_is_asked_for() -> None:
@@ -101,7 +101,7 @@ async def test_a_client_that_leaves_is_recorded_and_nothing_is_sent_after_it() -
         async with client.stream("POST", "/chat/completions", json=request(stream=True)) as answer:
             async for _ in answer.aiter_raw():
                 break
-        await until(lambda: double.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: double.records[0].outcome is RequestOutcome.CANCELLED)
 
         (record,) = double.records
     assert record.cancelled_at is not None
@@ -114,7 +114,7 @@ async def test_what_a_server_writes_before_it_notices_is_counted() -> None:
         async with client.stream("POST", "/chat/completions", json=request(stream=True)) as answer:
             async for _ in answer.aiter_raw():
                 break
-        await until(lambda: double.records[0].outcome is Outcome.CANCELLED)
+        await until(lambda: double.records[0].outcome is RequestOutcome.CANCELLED)
 
         (record,) = double.records
         assert double.stats()["tokens_sent_after_cancel"] == record.sent_after_cancel
@@ -125,9 +125,9 @@ async def test_a_client_that_leaves_before_the_first_token_is_recorded() -> None
     async with serving(LLMSettings(profile="fixed:100000")) as (double, client):
         for streams in (True, False):
             asking = asyncio.create_task(client.post("/chat/completions", json=request(stream=streams)))
-            await until(lambda: double.records and double.records[-1].outcome is Outcome.OPEN)
+            await until(lambda: double.records and double.records[-1].outcome is RequestOutcome.OPEN)
             asking.cancel()
-            await until(lambda: double.records[-1].outcome is Outcome.CANCELLED)
+            await until(lambda: double.records[-1].outcome is RequestOutcome.CANCELLED)
 
     assert [(record.status, record.sent_tokens) for record in double.records] == [(0, 0), (0, 0)]
 
@@ -161,7 +161,7 @@ async def test_a_fault_hits_so_many_requests_and_those_that_it_names() -> None:
         assert statuses == [503, 200, 429, 200]
         assert [fault.status for fault in double.faults()] == [429]
         assert [record.outcome for record in double.records] == [
-            Outcome.REFUSED, Outcome.FINISHED, Outcome.REFUSED, Outcome.FINISHED,
+            RequestOutcome.REFUSED, RequestOutcome.FINISHED, RequestOutcome.REFUSED, RequestOutcome.FINISHED,
         ]  # fmt: skip
 
 

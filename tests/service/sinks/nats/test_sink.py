@@ -14,7 +14,7 @@ import pytest
 
 from batkol.backoff import Backoff
 from batkol.sinks.cloud_event import encode
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 from batkol.sinks.nats.connection import NatsLimits
 from batkol.sinks.nats.sink import NatsSink
 from support.http.tls import CERTIFICATE, server_side
@@ -172,7 +172,7 @@ async def test_an_event_that_is_too_large_is_refused_and_the_connection_stays(li
 
 async def test_an_event_that_just_fits_is_stored() -> None:
     """No event is refused that the server would take: bar the room kept for headers."""
-    sizes: list[type[Outcome]] = []
+    sizes: list[type[DeliveryOutcome]] = []
     for room in (-1, 0):
         event = final(text="x" * 2000)
         async with publishing() as (sink, server):

@@ -6,14 +6,14 @@ from email.utils import formatdate
 
 import pytest
 
-from batkol.sinks.delivery import Delivered, Later, Outcome, Refused
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
 from batkol.sinks.webhook.outcomes import LONGEST_WAIT_S, outcome, retry_after_s
 
 NOW = 1_764_000_000.0
 WHO = "The receiver https://crm.example.com"
 
 
-def of(status: int, **headers: str) -> Outcome:
+def of(status: int, **headers: str) -> DeliveryOutcome:
     return outcome(WHO, status, {name.replace("_", "-"): value for name, value in headers.items()}, now=NOW)
 
 
