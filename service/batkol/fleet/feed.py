@@ -15,9 +15,9 @@ from batkol.fleet.addresses import Addresses, Resolved
 from batkol.fleet.blocks import Block
 from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.following import Following
-from batkol.fleet.listener import Listener
 from batkol.fleet.membership import FleetPeers, Membership, PeerStatus
 from batkol.fleet.peers import FleetRequest, OwnPod, PodIdentity, PodRequestError, Pods
+from batkol.fleet.reader import FleetReader
 
 PEERS: Final = "peers"
 _SELDOM: Final = 10
@@ -63,7 +63,7 @@ class FleetFeed:
         self._timings = timings
         self._members = Membership(own.at, own.boot)
         self._followers: dict[Endpoint, asyncio.Task[None]] = {}
-        self._listeners: dict[Listener, list[asyncio.Task[None]]] = {}  # with the tasks by which each catches up
+        self._readers: dict[FleetReader, list[asyncio.Task[None]]] = {}  # with the tasks by which each catches up
         self._at: dict[str, int] = {}  # by boot: the newest event that came
         self._kept: dict[str, int] = {}  # by boot: the newest event there was when the pod was followed
         self._complete: set[str] = set()  # boots whose feed came to its end in good order
@@ -78,27 +78,27 @@ class FleetFeed:
 
     def __len__(self) -> int:
         """Return the number of readers."""
-        return len(self._listeners)
+        return len(self._readers)
 
     # -- readers ---------------------------------------------------------------------------------------------------
 
-    async def join(self, listener: Listener) -> None:
+    async def join(self, reader: FleetReader) -> None:
         """Add a reader, and return when each pod is followed or has failed to answer; `leave` must follow.
 
         From then on the reader misses nothing that happens. Cancelling it leaves the reader added.
         """
-        self._listeners[listener] = []
-        self._catch_up(listener)
+        self._readers[reader] = []
+        self._catch_up(reader)
         await self._settled.wait()
-        listener.begin(PEERS, self._peers_event(self._members.peers()))
+        reader.begin(PEERS, self._peers_event(self._members.peers()))
 
-    def is_current(self, listener: Listener) -> bool:
+    def is_current(self, reader: FleetReader) -> bool:
         """Whether a reader has all that the pods had kept for it when they were followed."""
-        return not listener.merge.catching_up and all(self._at.get(boot, 0) >= n for boot, n in self._kept.items())
+        return not reader.merge.catching_up and all(self._at.get(boot, 0) >= n for boot, n in self._kept.items())
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, reader: FleetReader) -> None:
         """Remove a reader."""
-        for task in self._listeners.pop(listener, ()):
+        for task in self._readers.pop(reader, ()):
             task.cancel()
 
     async def finish(self) -> None:
@@ -112,28 +112,28 @@ class FleetFeed:
         """Close all readers."""
         self._settled.set()
         self._own_complete.set()
-        for listener in tuple(self._listeners):
-            listener.close()
+        for reader in tuple(self._readers):
+            reader.close()
 
-    def _catch_up(self, listener: Listener) -> None:
+    def _catch_up(self, reader: FleetReader) -> None:
         """Have a reader read by itself what it lacks of pods that are followed already."""
-        for boot in listener.merge.join(self._at):
+        for boot in reader.merge.join(self._at):
             if self._group is not None:
-                work = self._read_missed(listener, boot)
-                self._listeners[listener].append(self._group.create_task(work, name="fleet.catch_up"))
+                work = self._read_missed(reader, boot)
+                self._readers[reader].append(self._group.create_task(work, name="fleet.catch_up"))
 
-    async def _read_missed(self, listener: Listener, boot: str) -> None:
+    async def _read_missed(self, reader: FleetReader, boot: str) -> None:
         def take(blocks: Sequence[Block]) -> bool:
-            listener.offer(boot, blocks, shared=False)
-            return listener.merge.meet(boot, self._at.get(boot, 0))
+            reader.offer(boot, blocks, shared=False)
+            return reader.merge.meet(boot, self._at.get(boot, 0))
 
-        while boot in listener.merge.catching_up and (at := self._members.address(boot)) is not None:
-            after = f"{boot}-{listener.merge.positions[boot]}"
+        while boot in reader.merge.catching_up and (at := self._members.address(boot)) is not None:
+            after = f"{boot}-{reader.merge.positions[boot]}"
             following = Following(self._pods, at, self._asking, probe_s=self._timings.probe_s)
             with suppress(PodRequestError):  # the follower of this pod meets the same fault, and names it
                 if (await self._pods.identify(at, self._asking)).boot == boot:
                     await following.read(boot, after, lambda: None, take)
-            if boot in listener.merge.catching_up:
+            if boot in reader.merge.catching_up:
                 await asyncio.sleep(self._timings.retry_s)
 
     # -- pods ------------------------------------------------------------------------------------------------------
@@ -205,13 +205,13 @@ class FleetFeed:
             return None
         self._complete.discard(boot)
         self._kept[boot] = identity.newest
-        starts = [each.merge.begin(boot, identity.newest) for each in self._listeners]
+        starts = [each.merge.begin(boot, identity.newest) for each in self._readers]
         at = self._at.setdefault(boot, min(starts, default=identity.newest))
         return f"{boot}-{at}"
 
     def _deliver(self, boot: str, blocks: Sequence[Block]) -> bool:
-        for listener in tuple(self._listeners):
-            listener.offer(boot, blocks, shared=True)
+        for reader in tuple(self._readers):
+            reader.offer(boot, blocks, shared=True)
         newest = max((block.n for block in blocks if block.boot == boot), default=0)
         self._at[boot] = max(newest, self._at.get(boot, 0))
         return False
@@ -219,7 +219,7 @@ class FleetFeed:
     def _lose_absent(self) -> None:
         """Take pods for gone that no address has: at once where their feed was complete, else after `gone_s`."""
         now, here = self._loop.time(), self._members.boots
-        wanted = self._at.keys() | {boot for each in self._listeners for boot in each.merge.positions}
+        wanted = self._at.keys() | {boot for each in self._readers for boot in each.merge.positions}
         self._absent = {boot: self._absent.get(boot, now) for boot in wanted - here}
         for boot, since in tuple(self._absent.items()):
             is_certain = now - since >= self._timings.gone_s and not self._members.has_strangers
@@ -228,8 +228,8 @@ class FleetFeed:
 
     def _lose(self, boot: str) -> None:
         complete = boot in self._complete
-        for listener in tuple(self._listeners):
-            listener.lose(boot, complete=complete)
+        for reader in tuple(self._readers):
+            reader.lose(boot, complete=complete)
         self._at.pop(boot, None)
         self._kept.pop(boot, None)
         self._complete.discard(boot)
@@ -257,8 +257,8 @@ class FleetFeed:
         peers = self._members.peers()
         if self._settled.is_set() and peers != self._told:
             if self._told:  # else each reader hears of them when it has joined
-                for listener in tuple(self._listeners):
-                    listener.announce(PEERS, self._peers_event(peers))
+                for reader in tuple(self._readers):
+                    reader.announce(PEERS, self._peers_event(peers))
             self._log(peers)
             self._told = peers
 

@@ -14,9 +14,9 @@ from batkol.errors import BatkolError
 from batkol.fleet.addresses import Addresses
 from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.feed import TIMINGS, FleetFeed, FleetTimings
-from batkol.fleet.listener import Listener
 from batkol.fleet.peers import FleetRequest, HttpPods, OwnPod
 from batkol.fleet.questions import Questions
+from batkol.fleet.reader import FleetReader
 
 MOST_FEEDS: Final = 32
 """Feeds of different tokens and filters at once; each is a connection to every pod."""
@@ -70,17 +70,17 @@ class Fleet:
         return len(self._feeds)
 
     @asynccontextmanager
-    async def following(self, asking: FleetRequest, listener: Listener) -> AsyncIterator[FleetFeed]:
-        """Follow all pods; yields the feed when the listener misses nothing any more, or it is refused.
+    async def following(self, asking: FleetRequest, reader: FleetReader) -> AsyncIterator[FleetFeed]:
+        """Follow all pods; yields the feed when the reader misses nothing any more, or it is refused.
 
         Raises `TooManyFeedsError`.
         """
         feed = self._feed(asking)
         try:
-            await feed.join(listener)
+            await feed.join(reader)
             yield feed
         finally:
-            feed.leave(listener)
+            feed.leave(reader)
             if not len(feed) and self._feeds.get(asking, (None, None))[0] is feed:
                 self._end(asking)
 

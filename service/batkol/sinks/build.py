@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from batkol.rights import Right
 from batkol.sinks.delivery import Sink
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.sinks.settings import NatsSettings, SinkSettings, WebhookSettings
 from batkol.sinks.webhook.sink import WebhookSink
 
@@ -27,9 +27,9 @@ class MadeSink:
         return frozenset(right for right, is_seen in wanted if is_seen)
 
     @property
-    def feed(self) -> Feed:
+    def feed(self) -> SinkFeed:
         """Share of the outbox that the sink gets."""
-        return Feed(self.sink, self.settings.types, self.may)
+        return SinkFeed(self.sink, self.settings.types, self.may)
 
 
 def build(sinks: Mapping[str, SinkSettings], secrets: Mapping[str, Sequence[str]]) -> tuple[MadeSink, ...]:

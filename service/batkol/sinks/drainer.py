@@ -20,7 +20,7 @@ from batkol.backoff import jittered
 from batkol.sinks.connection import LostError
 from batkol.sinks.delivery import Delivered
 from batkol.sinks.doubts import NewEvents, Untakeable
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.sinks.limits import LIMITS, DrainerLimits
 from batkol.sinks.outbox import SinkOutbox
 from batkol.sinks.settling import Tried, settled, settled_again
@@ -42,7 +42,7 @@ class Drainer:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: SinkFeed,
         outbox: SinkOutbox,
         limits: DrainerLimits = LIMITS,
         on_delay: Callable[[float], None] = lambda _: None,

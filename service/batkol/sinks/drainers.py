@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from batkol.sinks.connection import CHANNEL, SharedConnection
 from batkol.sinks.drainer import Drainer
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.sinks.limits import LIMITS, DrainerLimits
 from batkol.sinks.outbox import SinkOutbox
 from batkol.sinks.statistics import SinkState, SinkStatistics
@@ -53,7 +53,7 @@ OPTIONS: Final = DrainerOptions()
 class Drainers:
     """Made by `running_drainers`. They take one connection of the database, however many sinks there are."""
 
-    def __init__(self, feeds: Sequence[Feed], shared: SharedConnection, of: Pod, options: DrainerOptions) -> None:
+    def __init__(self, feeds: Sequence[SinkFeed], shared: SharedConnection, of: Pod, options: DrainerOptions) -> None:
         self.drainers = [
             Drainer(
                 feed,
@@ -104,7 +104,7 @@ class Drainers:
 
 @asynccontextmanager
 async def running_drainers(
-    feeds: Sequence[Feed], where: Address, of: Pod, tasks: Tasks, options: DrainerOptions = OPTIONS
+    feeds: Sequence[SinkFeed], where: Address, of: Pod, tasks: Tasks, options: DrainerOptions = OPTIONS
 ) -> AsyncIterator[Drainers]:
     """Run a drainer for each feed, as background tasks `sinks.NAME`. The database need not be there.
 

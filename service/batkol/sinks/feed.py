@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class SinkFeed:
     """A sink and its wishes."""
 
     sink: Sink

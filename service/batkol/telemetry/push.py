@@ -27,7 +27,7 @@ from opentelemetry.sdk.metrics.export import (
 
 from batkol.telemetry import instruments
 from batkol.telemetry.instruments import Buckets, Example
-from batkol.telemetry.outbox import REMEDY
+from batkol.telemetry.span_queue import REMEDY
 
 log = structlog.get_logger()
 

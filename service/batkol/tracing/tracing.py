@@ -30,9 +30,9 @@ from batkol.live.tuning import Tuning
 from batkol.supervision.threads import Revivable
 from batkol.telemetry import names
 from batkol.telemetry.encoding import GrpcSpanExporter, HttpSpanExporter
-from batkol.telemetry.outbox import Outbox, OutboxLimits
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
+from batkol.telemetry.span_queue import SpanQueue, SpanQueueLimits
 from batkol.telemetry.span_writer import SpanWriter
 from batkol.tracing.call import CallTrace
 from batkol.tracing.facts import CallFacts
@@ -75,7 +75,7 @@ class Tracing:
     def __init__(self, settings: TracingSettings | None = None, exporters: Sequence[SpanExporter] = ()) -> None:
         self._settings = settings or TracingSettings()
         self._apps: list[FastAPI] = []
-        self._outbox: Outbox | None = None
+        self._queue: SpanQueue | None = None
         self._provider: TracerProvider | None = None
         self._writer: SpanWriter | None = None
         self._named: Sequence[str] = ()
@@ -84,10 +84,10 @@ class Tracing:
             limits = SpanLimits(max_events=None if "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ else EVENTS)
             own_resource = resource(self._settings.pod)
             self._provider = TracerProvider(resource=own_resource, shutdown_on_exit=False, span_limits=limits)
-            self._outbox = Outbox(exporters, OutboxLimits.from_environment())
-            self._provider.add_span_processor(self._outbox)
+            self._queue = SpanQueue(exporters, SpanQueueLimits.from_environment())
+            self._provider.add_span_processor(self._queue)
             scope = InstrumentationScope(_SCOPE, __version__)
-            self._writer = SpanWriter(self._outbox, self._provider.sampler, own_resource, scope, limits)
+            self._writer = SpanWriter(self._queue, self._provider.sampler, own_resource, scope, limits)
         self.tracer = (self._provider or NoOpTracerProvider()).get_tracer(_SCOPE, __version__)
         self._server = _address(self._settings.google)
         self._answerers = {name: peer.attributes for name, peer in self._settings.answerers.items()}
@@ -112,7 +112,7 @@ class Tracing:
     @property
     def standing(self) -> SignalState:
         """The exporters of the spans, and the state of each."""
-        return SignalState(self._named, self._failed, self._outbox is None or self._outbox.delivering)
+        return SignalState(self._named, self._failed, self._queue is None or self._queue.delivering)
 
     @property
     def enabled(self) -> bool:
@@ -122,12 +122,12 @@ class Tracing:
     @property
     def thread(self) -> Revivable | None:
         """The threads that send spans; empty without a collector."""
-        return self._outbox
+        return self._queue
 
     @property
     def dropped(self) -> int:
         """Spans that were made and that no collector got."""
-        return 0 if self._outbox is None else self._outbox.dropped
+        return 0 if self._queue is None else self._queue.dropped
 
     def call(
         self,
@@ -181,16 +181,16 @@ class Tracing:
 
     async def flush(self, within_s: float = FLUSH_S) -> bool:
         """Send what waits; false if that was not done in time. Cancelling it stops the waiting."""
-        if self._outbox is None:
+        if self._queue is None:
             return True
-        return await asyncio.to_thread(self._outbox.force_flush, round(within_s * 1000))
+        return await asyncio.to_thread(self._queue.force_flush, round(within_s * 1000))
 
     async def close(self, within_s: float = FLUSH_S) -> None:
         """Send what waits, for at most that long, and stop. Cancelled, a thread finishes it all the same."""
         for app in self._apps:
             FastAPIInstrumentor.uninstrument_app(app)
-        if self._outbox is not None:
-            await asyncio.to_thread(self._outbox.close, within_s)
+        if self._queue is not None:
+            await asyncio.to_thread(self._queue.close, within_s)
 
 
 def _address(google: str) -> dict[str, Any]:

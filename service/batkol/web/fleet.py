@@ -25,9 +25,9 @@ from batkol.calls.registry import CallRegistry
 from batkol.events.ring import EventRing
 from batkol.fleet.cursor import CursorError, joined, parse
 from batkol.fleet.fleet import Fleet
-from batkol.fleet.listener import Listener
 from batkol.fleet.peers import PROTOCOL, CallHere, FleetRequest, PodIdentity, PodRequestError, decoded, positions
 from batkol.fleet.questions import OwnRefusalError, PodStatus, Whereabouts
+from batkol.fleet.reader import FleetReader
 from batkol.web.access import Access, guard
 from batkol.web.described import answer
 from batkol.web.errors import ErrorMappingRoute
@@ -111,7 +111,7 @@ def routes(fleet: Fleet, access: Access) -> APIRouter:
 
     @router.get("/events")
     async def follow_all(request: Request) -> Response:
-        return FleetStream(fleet, _asking(request), Listener(_cursor(request)))
+        return FleetStream(fleet, _asking(request), FleetReader(_cursor(request)))
 
     @router.get("/calls/{call_sid}/events")
     async def follow_call(call_sid: str, asked: Annotated[EventQuery, Query()], request: Request) -> Response:
@@ -151,7 +151,7 @@ async def _follow_call(fleet: Fleet, request: Request, call_sid: str, types: lis
     if where.best is None and cursor is None:
         raise _not_found(where)
     watch = CallEventPicker(fleet, everything, call_sid, types, is_over=where.best is None)
-    return FleetStream(fleet, everything, Listener(cursor, wants=watch.wants), watch)
+    return FleetStream(fleet, everything, FleetReader(cursor, wants=watch.wants), watch)
 
 
 def _forwarding(fleet: Fleet, command: str) -> Any:

@@ -16,8 +16,8 @@ from batkol.answers import UNREADABLE, Answer
 from batkol.fleet.blocks import Block
 from batkol.fleet.feed import FleetFeed
 from batkol.fleet.fleet import Fleet, TooManyFeedsError
-from batkol.fleet.listener import Listener
 from batkol.fleet.peers import FleetRequest
+from batkol.fleet.reader import FleetReader
 from batkol.web.event_stream import HEADERS, MEDIA_TYPE, TIMINGS, EventStreamTimings
 
 _ENDED: Final = "call.ended"
@@ -103,22 +103,22 @@ class FleetStream(StreamingResponse):
         self,
         fleet: Fleet,
         asking: FleetRequest,
-        listener: Listener,
+        reader: FleetReader,
         watch: CallEventPicker | None = None,
         timings: EventStreamTimings = TIMINGS,
     ) -> None:
         super().__init__((), media_type=MEDIA_TYPE, headers=HEADERS)
         self._fleet = fleet
         self._asking = asking
-        self._listener = listener
+        self._reader = reader
         self._watch = watch
         self._timings = timings
 
     async def stream_response(self, send: Send) -> None:
-        listener, loop = self._listener, asyncio.get_running_loop()
+        reader, loop = self._reader, asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(None) as patience, self._fleet.following(self._asking, listener) as feed:
-                listener.on_close = lambda: patience.reschedule(loop.time() + self._timings.linger_s)
+            async with asyncio.timeout(None) as patience, self._fleet.following(self._asking, reader) as feed:
+                reader.on_close = lambda: patience.reschedule(loop.time() + self._timings.linger_s)
                 if feed.refusal is not None:
                     await _send_whole(send, feed.refusal.status, _kept(feed.refusal), feed.refusal.body)
                 elif self._watch is not None and await self._is_empty(self._watch, feed):
@@ -132,7 +132,7 @@ class FleetStream(StreamingResponse):
         except TimeoutError:
             log.warning("[API] subscriber of the fleet stopped reading; its connection is closed")
         finally:
-            listener.on_close = None
+            reader.on_close = None
 
     async def _is_empty(self, watch: CallEventPicker, feed: FleetFeed) -> bool:
         """Whether there is nothing to say of a call that is over."""
@@ -140,9 +140,9 @@ class FleetStream(StreamingResponse):
             return False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._fleet.answer_s):
-                while not feed.is_current(self._listener):  # noqa: ASYNC110 -- for the pods' rings, once a request
+                while not feed.is_current(self._reader):  # noqa: ASYNC110 -- for the pods' rings, once a request
                     await asyncio.sleep(0.02)
-        self._listener.close()
+        self._reader.close()
         return not watch.seen
 
     async def _write_until_over(self, send: Send) -> None:
@@ -158,32 +158,32 @@ class FleetStream(StreamingResponse):
     async def _close_when_over(self) -> None:
         if self._watch is not None:
             await self._watch.until_over()
-            self._listener.close()
+            self._reader.close()
 
     async def _write_events(self, send: Send) -> None:
-        listener, every_s = self._listener, self._timings.keepalive_s
-        alive = _Alive(listener, every_s)
+        reader, every_s = self._reader, self._timings.keepalive_s
+        alive = _Alive(reader, every_s)
         try:
             await _write(send, b": listening\nretry: %d\n\n" % round(self._timings.retry_s * 1000))
             while True:
-                if text := await listener.some():
+                if text := await reader.some():
                     await _write(send, text)
-                elif listener.closed:
+                elif reader.closed:
                     break
                 else:
-                    await _write(send, b": still here\n%s\n" % _place(listener))
+                    await _write(send, b": still here\n%s\n" % _place(reader))
         finally:
             alive.cancel()
-        last = b"" if listener.too_slow else _place(listener) + b"\n"
+        last = b"" if reader.too_slow else _place(reader) + b"\n"
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 class _Alive:
     """Wakes the writer of a silent stream every `every_s` seconds."""
 
-    def __init__(self, listener: Listener, every_s: float) -> None:
+    def __init__(self, reader: FleetReader, every_s: float) -> None:
         self._every_s = every_s
-        self._listener = listener
+        self._reader = reader
         self._loop = asyncio.get_running_loop()
         self._next = self._loop.call_later(every_s, self._wake)
 
@@ -192,12 +192,12 @@ class _Alive:
 
     def _wake(self) -> None:
         self._next = self._loop.call_later(self._every_s, self._wake)
-        self._listener.wake()
+        self._reader.wake()
 
 
-def _place(listener: Listener) -> bytes:
+def _place(reader: FleetReader) -> bytes:
     """Return the line that moves the reader's cursor."""
-    cursor = listener.merge.cursor
+    cursor = reader.merge.cursor
     return f"id: {cursor}\n".encode() if cursor else b""
 
 

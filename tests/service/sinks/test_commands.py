@@ -9,7 +9,7 @@ import pytest
 from batkol.errors import ConfigurationError
 from batkol.sinks.commands import ReplayRequest, carry_out_list, carry_out_replay, moment
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.store.options import OutboxSettings
 from batkol.store.postgres.address import Address
 from support.postgres.records import AT, final_event
@@ -176,7 +176,7 @@ async def test_a_time_is_sent_again_to_one_sink_as_far_as_it_wants_the_events(wh
     heard, both = Heard(), OutboxSettings(AGENT, ("ends", "all"))
     early = [handed_on(final_event(index, 5, at=AT), 5) for index in range(2)]
     await write(where, [*early, *whole(1)], both)
-    feeds = Feed(ends.door(), kinds=frozenset({"call.ended"})), Feed(all_.door())
+    feeds = SinkFeed(ends.door(), kinds=frozenset({"call.ended"})), SinkFeed(all_.door())
     async with draining(where, *feeds):
         await until(lambda: len(ends.got) == 1 and len(all_.got) == 6)
         await eventually(lambda: through(where))

@@ -9,7 +9,7 @@ import pytest
 from batkol.backoff import Backoff
 from batkol.rights import Right
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.sinks.limits import DrainerLimits
 from batkol.sinks.statements import backlog
 from batkol.sinks.statistics import SinkState, SinkStatistics
@@ -87,9 +87,9 @@ async def test_each_sink_gets_what_it_wants_of_its_own_agent(where: Address) -> 
     await write(where, [handed_on_by_another_agent()], OutboxSettings("sales", ("ends", "all", "quiet")))
     await write(where, whole(), OutboxSettings(AGENT, ("ends", "all", "quiet")))
     wishes = (
-        Feed(ends.door(), kinds=frozenset({"call.ended"})),
-        Feed(all_.door()),
-        Feed(quiet.door(), may=frozenset({Right.NUMBERS})),
+        SinkFeed(ends.door(), kinds=frozenset({"call.ended"})),
+        SinkFeed(all_.door()),
+        SinkFeed(quiet.door(), may=frozenset({Right.NUMBERS})),
     )
     async with draining(where, *wishes):
         await until(lambda: len(ends.got) == 1 and len(all_.got) == len(quiet.got) == 4)

@@ -10,7 +10,7 @@ from batkol.events.events import encode
 from batkol.events.outgoing import outgoing
 from batkol.rights import Right
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.sinks.stored import OutboxPosition, StoredEvent
 from support.postgres.records import final_event
 from support.sinks.receiver import ScriptedSink
@@ -42,7 +42,7 @@ class Broken(ScriptedSink):
 
 async def test_a_sink_gets_the_events_that_it_wants_as_the_feed_of_events_has_them() -> None:
     receiver = ScriptedSink()
-    tried = await Feed(receiver.door()).deliver([event(1, outgoing(FINAL)), event(2, None)], 5.0)
+    tried = await SinkFeed(receiver.door()).deliver([event(1, outgoing(FINAL)), event(2, None)], 5.0)
 
     (got,) = receiver.got
     assert got.data == encode(FINAL)
@@ -54,7 +54,7 @@ async def test_a_sink_gets_the_events_that_it_wants_as_the_feed_of_events_has_th
 
 async def test_a_sink_that_may_not_see_texts_sees_none() -> None:
     receiver = ScriptedSink()
-    feed = Feed(receiver.door(), may=frozenset({Right.NUMBERS}))
+    feed = SinkFeed(receiver.door(), may=frozenset({Right.NUMBERS}))
     newer = '{"type": "call.sang", "song": "שיר"}'
     tried = await feed.deliver([event(1, newer), event(2, outgoing(FINAL))], 5.0)
 
@@ -64,7 +64,7 @@ async def test_a_sink_that_may_not_see_texts_sees_none() -> None:
 
 @pytest.mark.parametrize("broken", [RuntimeError("+972541234567"), [Delivered()], []])
 async def test_a_defect_of_a_sink_loses_nothing(broken: Sequence[DeliveryOutcome] | Exception) -> None:
-    tried = await Feed(Broken(broken)).deliver([event(1, outgoing(FINAL)), event(2, outgoing(FINAL))], 5.0)
+    tried = await SinkFeed(Broken(broken)).deliver([event(1, outgoing(FINAL)), event(2, outgoing(FINAL))], 5.0)
 
     assert [type(outcome) for _, outcome in tried] == [Later, Later]
     assert "+972541234567" not in str(tried), "the text of a foreign error may quote anything"
@@ -74,7 +74,7 @@ async def test_a_sink_that_hangs_is_given_up_for_this_time() -> None:
     receiver = ScriptedSink()
     receiver.open.clear()
     begun = asyncio.get_running_loop().time()
-    tried = await Feed(receiver.door()).deliver([event(1, outgoing(FINAL))], 5.0)
+    tried = await SinkFeed(receiver.door()).deliver([event(1, outgoing(FINAL))], 5.0)
 
     assert isinstance(tried[0][1], Later)
     assert asyncio.get_running_loop().time() - begun == 5.0

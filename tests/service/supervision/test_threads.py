@@ -20,7 +20,7 @@ from batkol.supervision.threads import Revivable, Thread, ThreadDiedError, watch
 from batkol.supervision.worker import Worker
 from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.outbox import Outbox, OutboxLimits
+from batkol.telemetry.span_queue import SpanQueue, SpanQueueLimits
 from batkol_otel.exporters import Exporters
 from support.process.killing import kill_thread
 from support.time.waiting import until
@@ -136,18 +136,18 @@ async def test_logs_go_on_after_their_thread_died() -> None:
 
 async def test_spans_go_out_after_their_thread_died() -> None:
     got = InMemorySpanExporter()
-    outbox = Outbox([got], OutboxLimits(delay_s=0.01))
+    queue = SpanQueue([got], SpanQueueLimits(delay_s=0.01))
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(outbox)
+    provider.add_span_processor(queue)
     async with AsyncExitStack() as stack:
-        await deaths_of(outbox, stack)
+        await deaths_of(queue, stack)
         thread = kill_thread("spans")
         await until(lambda: not thread.is_alive())
         provider.get_tracer("test").start_span("afterwards").end()
         await until(got.get_finished_spans)
-    outbox.close(1.0)
+    queue.close(1.0)
 
-    assert outbox.dropped == 0
+    assert queue.dropped == 0
 
 
 class Collecting(MetricExporter):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batkol.fleet.fleet import Fleet
-from batkol.fleet.listener import Listener
+from batkol.fleet.reader import FleetReader
 from support.fleet.memory import ASKING
 from support.http.event_source import EventSource
 
@@ -29,7 +29,7 @@ class Reader:
     async def read(self, fleet: Fleet, *, break_at: float = 1.0) -> None:
         """Read until cancelled, or until the fleet ends it. Of the last piece only that part arrives."""
         self.source.reconnected()
-        listener, unread = Listener(self.source.last_event_id or None), b""
+        listener, unread = FleetReader(self.source.last_event_id or None), b""
         try:
             async with fleet.following(ASKING, listener):
                 self.joined.set()

@@ -13,7 +13,7 @@ from batkol.events.events import Event
 from batkol.events.outgoing import outgoing
 from batkol.sinks.delivery import Sink
 from batkol.sinks.drainers import DrainerOptions, Drainers, Pod, running_drainers
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.sinks.limits import DrainerLimits
 from batkol.store.journal.records import AnyRecord, record_of
 from batkol.store.options import OutboxSettings
@@ -77,10 +77,10 @@ async def write(where: Address, records: Sequence[AnyRecord], outbox: OutboxSett
 
 @asynccontextmanager
 async def draining(
-    where: Address, *sinks: Sink | Feed, pod: str = "pod-1", limits: DrainerLimits = LIMITS, agent: str = AGENT
+    where: Address, *sinks: Sink | SinkFeed, pod: str = "pod-1", limits: DrainerLimits = LIMITS, agent: str = AGENT
 ) -> AsyncIterator[Drainers]:
     """A pod that drains."""
-    feeds = [sink if isinstance(sink, Feed) else Feed(sink) for sink in sinks]
+    feeds = [sink if isinstance(sink, SinkFeed) else SinkFeed(sink) for sink in sinks]
     options = DrainerOptions(patience=QUICK, limits=limits)
     async with running_drainers(feeds, where, Pod(agent, pod), Tasks(), options) as running:
         yield running

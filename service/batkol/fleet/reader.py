@@ -17,7 +17,7 @@ LARGEST: Final = 8 << 20
 """Bytes that wait for one reader before it is cut off."""
 
 
-class Listener:
+class FleetReader:
     """Made for each request. `wants` picks the events that it gets; the fleet's own come in any case."""
 
     def __init__(

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import Tracer
 from structlog.testing import capture_logs
 
-from batkol.telemetry.outbox import Outbox, OutboxLimits
+from batkol.telemetry.span_queue import SpanQueue, SpanQueueLimits
 from support.telemetry.traces import environment
 
 OK, NOT_OK = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -41,8 +41,8 @@ class Scripted(SpanExporter):
 
 
 @contextmanager
-def outbox(exporter: Scripted, sampler: Sampler = ALWAYS_ON, **limits: Any) -> Iterator[tuple[Outbox, Tracer]]:
-    box = Outbox([exporter], OutboxLimits(**{"delay_s": 0.01, **limits}))
+def queue(exporter: Scripted, sampler: Sampler = ALWAYS_ON, **limits: Any) -> Iterator[tuple[SpanQueue, Tracer]]:
+    box = SpanQueue([exporter], SpanQueueLimits(**{"delay_s": 0.01, **limits}))
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(box)
     try:
@@ -53,7 +53,7 @@ def outbox(exporter: Scripted, sampler: Sampler = ALWAYS_ON, **limits: Any) -> I
 
 def test_every_span_goes_out_once_and_in_order() -> None:
     exporter = Scripted()
-    with outbox(exporter, batch=3) as (box, tracer):
+    with queue(exporter, batch=3) as (box, tracer):
         for number in range(10):
             tracer.start_span(str(number)).end()
         box.close(10.0)
@@ -67,7 +67,7 @@ def test_every_span_goes_out_once_and_in_order() -> None:
 def test_what_there_is_no_room_for_is_dropped_and_counted_and_nobody_waits() -> None:
     release = threading.Event()
     exporter = Scripted(lambda: (release.wait(10), OK)[1])
-    with outbox(exporter, queue=5, batch=2, delay_s=10) as (box, tracer):
+    with queue(exporter, queue=5, batch=2, delay_s=10) as (box, tracer):
         for number in range(20):
             tracer.start_span(str(number)).end()
         waiting = box.dropped
@@ -82,7 +82,7 @@ def test_what_there_is_no_room_for_is_dropped_and_counted_and_nobody_waits() -> 
 def test_what_the_collector_refuses_is_counted_and_said_once_and_so_is_its_return() -> None:
     answers = [NOT_OK, NOT_OK, OK, OK]
     exporter = Scripted(lambda: answers.pop(0))
-    with capture_logs() as lines, outbox(exporter, batch=1) as (box, tracer):
+    with capture_logs() as lines, queue(exporter, batch=1) as (box, tracer):
         for number in range(4):
             tracer.start_span(str(number)).end()
         assert box.force_flush(10_000)
@@ -104,7 +104,7 @@ def test_an_exporter_that_raises_loses_its_batch_and_nothing_else() -> None:
         return OK
 
     exporter = Scripted(act)
-    with capture_logs() as lines, outbox(exporter, batch=1) as (box, tracer):
+    with capture_logs() as lines, queue(exporter, batch=1) as (box, tracer):
         tracer.start_span("lost").end()
         tracer.start_span("kept").end()
         assert box.force_flush(10_000)
@@ -118,7 +118,7 @@ def test_closing_does_not_wait_for_a_collector_that_never_answers() -> None:
     """The export under way is given up, and what waited behind it is counted."""
     exporter = Scripted()
     exporter.act = lambda: (exporter.over.wait(60), NOT_OK)[1]
-    with capture_logs() as lines, outbox(exporter, batch=2) as (box, tracer):
+    with capture_logs() as lines, queue(exporter, batch=2) as (box, tracer):
         for number in range(6):
             tracer.start_span(str(number)).end()
         box.close(0.1)
@@ -130,7 +130,7 @@ def test_closing_does_not_wait_for_a_collector_that_never_answers() -> None:
 
 def test_spans_that_were_not_sampled_stay_here_and_are_not_missed() -> None:
     exporter = Scripted()
-    with outbox(exporter, ALWAYS_OFF) as (box, tracer):
+    with queue(exporter, ALWAYS_OFF) as (box, tracer):
         tracer.start_span("unseen").end()
         assert box.force_flush(10_000)
 
@@ -138,7 +138,7 @@ def test_spans_that_were_not_sampled_stay_here_and_are_not_missed() -> None:
 
 
 def test_a_span_that_ends_after_the_end_is_counted() -> None:
-    with outbox(Scripted()) as (box, tracer):
+    with queue(Scripted()) as (box, tracer):
         late = tracer.start_span("late")
         box.close(10.0)
         late.end()
@@ -149,7 +149,7 @@ def test_a_span_that_ends_after_the_end_is_counted() -> None:
 @pytest.mark.parametrize("nonsense", ["many", "-1", "0", "1.5"])
 def test_a_limit_that_is_no_number_is_said_and_the_default_used(nonsense: str) -> None:
     with capture_logs() as lines, environment(OTEL_BSP_MAX_QUEUE_SIZE=nonsense, OTEL_BSP_SCHEDULE_DELAY="200"):
-        limits = OutboxLimits.from_environment()
+        limits = SpanQueueLimits.from_environment()
 
     assert (limits.queue, limits.delay_s) == (2048, 0.2)
     assert [line["variable"] for line in lines] == ["OTEL_BSP_MAX_QUEUE_SIZE"]
@@ -163,7 +163,7 @@ def test_of_two_exporters_the_one_that_fails_is_told_of_once_and_does_not_stop_t
 
     bad.shutdown = refuse  # type: ignore[method-assign]
     with capture_logs() as lines:
-        box = Outbox([good, bad], OutboxLimits(delay_s=0.01, batch=1))
+        box = SpanQueue([good, bad], SpanQueueLimits(delay_s=0.01, batch=1))
         provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
         provider.add_span_processor(box)
         for name in ("1", "2", "3"):

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxLimits:
+class SpanQueueLimits:
     """OTEL_BSP_*. Spans go out every second by default, not every five: smaller batches hold the event loop up less."""
 
     queue: int = 2048  # spans
@@ -42,7 +42,7 @@ class OutboxLimits:
     delay_s: float = 1.0
 
     @classmethod
-    def from_environment(cls) -> OutboxLimits:
+    def from_environment(cls) -> SpanQueueLimits:
         """Read OTEL_BSP_MAX_QUEUE_SIZE, _MAX_EXPORT_BATCH_SIZE and _SCHEDULE_DELAY; what is no number is warned of."""
         defaults = cls()
         queue = _number("OTEL_BSP_MAX_QUEUE_SIZE", defaults.queue)
@@ -51,10 +51,10 @@ class OutboxLimits:
         return cls(queue=queue, batch=min(batch, queue), delay_s=delay_ms / 1000)
 
 
-class Outbox(SpanProcessor):
+class SpanQueue(SpanProcessor):
     """Takes ended spans on any thread, never waits, and hands them to the exporters on its own."""
 
-    def __init__(self, exporters: Sequence[SpanExporter], limits: OutboxLimits) -> None:
+    def __init__(self, exporters: Sequence[SpanExporter], limits: SpanQueueLimits) -> None:
         self._exporters = exporters
         self._limits = limits
         self._queue: deque[ReadableSpan] = deque()
