@@ -5,7 +5,7 @@ import io
 import json
 import re
 import tokenize
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -295,3 +295,11 @@ def test_the_glossary_explains_each_term_once() -> None:
 
     assert len(terms) > 50
     assert len(terms) == len(set(terms))
+
+
+def test_a_word_in_bold_is_explained_once_in_the_whole_glossary() -> None:
+    rows = re.findall(r"^\| \*\*.*", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    words = Counter(word.lower() for row in rows for word in re.findall(r"\*\*([^*]+)\*\*", row))
+
+    assert [word for word, times in words.items() if times > 1] == []
+    assert len(words) > 100
