@@ -16,7 +16,7 @@ def publish_early(
     header = publisher.utterance_header(event.utterance)
     match event:
         case SpeechStopped(utterance):
-            end = utterance.end if utterance.end is not None else utterance.begin
+            end = utterance.known_end
             progress.end_ms = end // SAMPLES_PER_MS
             publisher.publish(UtteranceEnded(**header, end_ms=progress.end_ms))
         case Tentative(_, number, text, end):

@@ -96,7 +96,7 @@ class UtteranceProgress:
 
     def finish(self, utterance: Utterance, text: str, waited_s: float, *, trace_id: str | None) -> None:
         """Show the final, for which its subscribers waited so long."""
-        end = utterance.end if utterance.end is not None else utterance.begin
+        end = utterance.known_end
         self.text, self.final, self.source = text, True, (utterance.source or Source.NONE).value
         self.unvoiced, self.unconfirmed, self.tentative = not utterance.voiced, utterance.unconfirmed, None
         self.end_ms, self.latency_ms = end // SAMPLES_PER_MS, round(waited_s * 1000, 1)

@@ -42,16 +42,17 @@ class LatencyParts(TypedDict):
 def latency_parts(latency: turns.ReplyLatency | None) -> LatencyParts:
     """Return the latency and its parts."""
     return LatencyParts(
-        latency_ms=None if latency is None else _ms(latency.total),
-        text_ms=None if latency is None else _ms(latency.text),
-        first_token_ms=None if latency is None else _ms(latency.first_token),
-        first_piece_ms=None if latency is None else _ms(latency.first_piece),
-        first_sound_ms=None if latency is None else _ms(latency.first_sound),
-        commit_ms=None if latency is None else _ms(latency.commit),
+        latency_ms=None if latency is None else in_ms(latency.total),
+        text_ms=None if latency is None else in_ms(latency.text),
+        first_token_ms=None if latency is None else in_ms(latency.first_token),
+        first_piece_ms=None if latency is None else in_ms(latency.first_piece),
+        first_sound_ms=None if latency is None else in_ms(latency.first_sound),
+        commit_ms=None if latency is None else in_ms(latency.commit),
     )
 
 
-def _ms(seconds: float) -> float:
+def in_ms(seconds: float) -> float:
+    """Return it as events and snapshots have it."""
     return round(seconds * 1000, 1)
 
 

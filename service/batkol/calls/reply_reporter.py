@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_makers import MakersOfReplies
-from batkol.calls.reply_progress import ReplyHistory, latency_parts
+from batkol.calls.reply_progress import ReplyHistory, in_ms, latency_parts
 from batkol.conversation import events as turns
 from batkol.events.events import (
     ReplyEnded,
@@ -84,7 +84,7 @@ class ReplyReporter:
                 reply_id=event.reply_id,
                 turn=event.turn,
                 phrase=phrase,
-                latency_ms=None if latency is None else _ms(latency.total),
+                latency_ms=None if latency is None else in_ms(latency.total),
             )
         )
 
@@ -121,7 +121,7 @@ class ReplyReporter:
                 name=event.name,
                 arguments=event.arguments,
                 outcome=event.outcome.value,
-                duration_ms=_ms(event.took_s),
+                duration_ms=in_ms(event.took_s),
                 result=event.result[:LONGEST_RESULT],
             )
         )
@@ -148,7 +148,3 @@ class ReplyReporter:
 
     def _shown(self, text: str) -> str:
         return text if self._log_transcripts else f"({len(text.split())} words)"
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)

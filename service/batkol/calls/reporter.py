@@ -218,7 +218,7 @@ class Reporter:
 
     def _final(self, utterance: Utterance, text: str, confirms: int | None) -> None:
         progress = self._progress(utterance)
-        end = utterance.end if utterance.end is not None else utterance.begin
+        end = utterance.known_end
         waited = max(0.0, self._since(end))
         source = (utterance.source or Source.NONE).value
         words = len(text.split())
@@ -254,7 +254,7 @@ class Reporter:
         )
 
     def _revised(self, utterance: Utterance, text: str) -> None:
-        end = utterance.end if utterance.end is not None else utterance.begin
+        end = utterance.known_end
         latency = round(max(0.0, self._since(end)) * 1000, 1)
         progress = self._progress(utterance)
         progress.unconfirmed = utterance.unconfirmed

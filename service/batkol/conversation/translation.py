@@ -16,7 +16,6 @@ from batkol.conversation.inputs import (
     TextSettled,
     TextWithdrawn,
 )
-from batkol.speech.utterance import Utterance
 from batkol.transcription import events
 
 
@@ -41,14 +40,10 @@ def translated(  # noqa: PLR0911  one line an event
         case events.SpeechLasted(utterance):
             return CallerLasted(utterance.index)
         case events.SpeechStopped(utterance):
-            return CallerStopped(utterance.index, spoken_at(_end(utterance)))
+            return CallerStopped(utterance.index, spoken_at(utterance.known_end))
         case events.FinalReady(utterance, text) if utterance.voiced:
             return TextSettled(utterance.index, text, failed=utterance.unheard)
         case events.RevisionReady(utterance, text) if utterance.voiced and text:
             return TextRevised(utterance.index, text)
         case _:
             return None
-
-
-def _end(utterance: Utterance) -> int:
-    return utterance.begin if utterance.end is None else utterance.end

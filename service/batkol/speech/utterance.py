@@ -110,6 +110,11 @@ class Utterance:
             self.interim_rpc = rpc
 
     @property
+    def known_end(self) -> int:
+        """Its end; while there is none, its beginning."""
+        return self.begin if self.end is None else self.end
+
+    @property
     def was_promoted(self) -> bool:
         """Whether an interim was promoted: results of other RPCs do not change which RPC gave that interim."""
         return self.state is UtteranceState.DONE and self.source is Source.INTERIM

@@ -228,7 +228,7 @@ class CallTrace:
             self._closed.popitem(last=False)
         if not trace.recording:
             return
-        now, end = self._now(), utterance.end if utterance.end is not None else utterance.begin
+        now, end = self._now(), utterance.known_end
         if self._facts.transcripts:
             trace.set_attribute(names.TRANSCRIPT, text)
         closing = UtteranceEnd(

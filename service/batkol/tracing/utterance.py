@@ -180,7 +180,7 @@ class UtteranceTrace:
         writer.end(root, self.context)
 
     def _summary(self, utterance: Utterance, source: Source, closing: UtteranceEnd) -> Attributes:
-        end = utterance.end if utterance.end is not None else utterance.begin
+        end = utterance.known_end
         found: Attributes = {
             names.SOURCE: source.value,
             names.WORDS: len(closing.text.split()),

@@ -230,7 +230,7 @@ class Transcription:
 
     def _stream_was_silent(self, utterance: Utterance) -> bool:
         """Whether no stream has answered for an utterance, or the one that took over in the midst of it has not."""
-        return not utterance.streamed or self._streaming.is_silent(utterance.end or utterance.begin)
+        return not utterance.streamed or self._streaming.is_silent(utterance.known_end)
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
         """Retry an utterance that no recognizer could be reached for: its audio is still in the ring."""
