@@ -25,7 +25,7 @@ import uvloop
 
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope
 from batkol.sinks.drainers import DrainerOptions, Drainers, Pod, running_drainers
-from batkol.sinks.feed import Feed
+from batkol.sinks.feed import SinkFeed
 from batkol.store.dev_postgres.server import passing
 from batkol.store.options import OutboxSettings
 from batkol.store.postgres import migrate
@@ -83,7 +83,7 @@ async def main(pods: int, rate: int, seconds: int, backlog: int) -> None:
             for store in stores:
                 await store.writer.flush(600)
             before, begun = len(got), time.perf_counter()
-            async with running_drainers([Feed(Receiver(got))], server.address, Pod(AGENT, "late"), Tasks()):
+            async with running_drainers([SinkFeed(Receiver(got))], server.address, Pod(AGENT, "late"), Tasks()):
                 await until(lambda: len(got) >= before + waiting)
             took = time.perf_counter() - begun
             sys.stdout.write(f"a backlog of {waiting} events: {took:.1f} s, {waiting / took:.0f} events/s\n")
@@ -108,7 +108,9 @@ async def draining(
 ) -> AsyncExitStack:
     own = await stack.enter_async_context(AsyncExitStack())
     of = Pod(AGENT, f"pod-{id(store):x}")
-    drainers: Drainers = await own.enter_async_context(running_drainers([Feed(receiver)], where, of, Tasks(), options))
+    drainers: Drainers = await own.enter_async_context(
+        running_drainers([SinkFeed(receiver)], where, of, Tasks(), options)
+    )
     store.writer.on_events = drainers.wake
     return own
 

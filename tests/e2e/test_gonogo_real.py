@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import wave
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from rich.console import Console
 from sqlalchemy import func, select
 
 from batkol.audio import mulaw
+from batkol.audio.wav import wav_file
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.command import Options, carry_out
 from batkol.gonogo.target import Target
@@ -31,13 +31,7 @@ RATE = 16_000
 def record(path: Path) -> Path:
     """Write the words as a person would have recorded them: at a rate that no telephone has."""
     pcm = soxr.resample(mulaw.decode(SPEECH.mulaw), mulaw.SAMPLE_RATE, RATE, "VHQ")
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(pcm.astype("<i2").tobytes())
-    path.write_bytes(content.getvalue())
+    path.write_bytes(wav_file(pcm.astype("<i2").tobytes(), RATE))
     return path
 
 

@@ -5,7 +5,7 @@ Read on the loop for /metrics, and on a thread for OTLP: so nothing here walks w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Final
 
@@ -163,18 +163,26 @@ def tuning_values(tuning: Tuning) -> dict[str, float]:
     return found | {f"turns_{name}": value for name, value in asdict(tuning.turns.thresholds).items()}
 
 
-def _expose_live(metrics: Metrics, live: Live) -> None:
-    """Revisions are free text, one more at every change, so they are counted; what they set is shown."""
-    applied, in_force = 0, live.tuning
+def _revisions(live: Live, in_force: Callable[[], object]) -> Callable[[], int]:
+    """Return a count of how often what is in force has become another one, from now on."""
+    applied, known = 0, in_force()
 
     def changed(_: LiveChange) -> None:
-        nonlocal applied, in_force
-        applied += live.tuning is not in_force
-        in_force = live.tuning
+        nonlocal applied, known
+        applied += in_force() is not known
+        known = in_force()
 
     live.on_change(changed)
+    return lambda: applied
+
+
+def _expose_live(metrics: Metrics, live: Live) -> None:
+    """Revisions are free text, one more at every change, so they are counted; what they set is shown."""
     metrics.counter(
-        "batkol.tuning.applied", "{revision}", "Revisions of the tuning put in force since the start.", lambda: applied
+        "batkol.tuning.applied",
+        "{revision}",
+        "Revisions of the tuning put in force since the start.",
+        _revisions(live, lambda: live.tuning),
     )
     metrics.gauges(
         "batkol.tuning.value",
@@ -208,19 +216,11 @@ def _expose_live(metrics: Metrics, live: Live) -> None:
 
 
 def _expose_reply_settings(metrics: Metrics, live: Live, calls: CallRegistry) -> None:
-    applied, in_force = 0, live.reply
-
-    def changed(_: LiveChange) -> None:
-        nonlocal applied, in_force
-        applied += live.reply is not in_force
-        in_force = live.reply
-
-    live.on_change(changed)
     metrics.counter(
         "batkol.reply.settings.applied",
         "{revision}",
         "Revisions of the reply settings put in force since the start.",
-        lambda: applied,
+        _revisions(live, lambda: live.reply),
     )
     metrics.gauge(
         "batkol.reply.settings.calls",

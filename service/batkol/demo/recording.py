@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.wav import wav_file
 from batkol.errors import ConfigurationError
 from batkol.simulators.client.conversation import SpokenSound
 from batkol.simulators.twilio.plan import CallReport
@@ -31,14 +30,8 @@ def check_writable(path: Path) -> None:
 def write(path: Path, report: CallReport, spoken: Sequence[SpokenSound]) -> float:
     """Write the recording, in 16 bits at 8000 Hz; return its seconds. Raises `ConfigurationError`."""
     both = _stereo(report, spoken)
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(both.astype("<i2").tobytes())
     try:
-        path.write_bytes(content.getvalue())
+        path.write_bytes(wav_file(both.astype("<i2").tobytes(), channels=2))
     except OSError as error:
         raise ConfigurationError(f"The recording was not written to {path}: {error.strerror}.") from error
     return len(both) / SAMPLE_RATE

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batkol.simulators.speaker.speech import pcm, wav_header
+from batkol.audio.wav import wav_header
+from batkol.simulators.speaker.speech import RATE, pcm
 from batkol.voices.openai_body import SpeechBody
 from batkol.voices.voice import VoiceError
 from support.voices.pieces import words_of
@@ -28,14 +29,14 @@ def sound_of(body: bytes, cuts: list[int] | None = None, *, largest_s: float = 6
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 5000), max_size=20), st.booleans())
 def test_the_cuts_make_no_difference(cuts: list[int], header: bool) -> None:
-    sound = sound_of((wav_header() if header else b"") + SPOKEN, cuts)
+    sound = sound_of((wav_header(RATE) if header else b"") + SPOKEN, cuts)
 
     assert len(sound) == len(SPOKEN) // 6
     assert words_of(sound) == ["שלום", "תודה"]
 
 
 def test_byte_by_byte_is_the_same_too() -> None:
-    assert len(sound_of(wav_header() + SPOKEN[:2000], [1] * 2044)) == 333
+    assert len(sound_of(wav_header(RATE) + SPOKEN[:2000], [1] * 2044)) == 333
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
@@ -48,12 +49,12 @@ def test_a_wav_of_another_rate_has_the_right_pitch(rate: int) -> None:
 
 
 def test_what_follows_the_samples_of_a_wav_is_not_played() -> None:
-    header = wav_header()[:-4] + struct.pack("<I", 4800)
+    header = wav_header(RATE)[:-4] + struct.pack("<I", 4800)
 
     assert len(sound_of(header + SPOKEN[:4800] + b"LIST" + bytes(4000), [100, 4000])) == 800
 
 
-@pytest.mark.parametrize("body", [b"", b"\x01", wav_header()])
+@pytest.mark.parametrize("body", [b"", b"\x01", wav_header(RATE)])
 def test_no_sound_is_an_error(body: bytes) -> None:
     with pytest.raises(VoiceError) as raised:
         sound_of(body)

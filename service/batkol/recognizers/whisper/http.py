@@ -8,8 +8,9 @@ import httpx
 import msgspec
 
 from batkol.answers import UNREADABLE, AnswerError, exchange, no_cookies
+from batkol.audio import mulaw
+from batkol.audio.wav import wav_file
 from batkol.errors import UpstreamError
-from batkol.recognizers.whisper.wav import wav
 from batkol.urls import without_login
 
 LARGEST: Final = 256 * 1024
@@ -47,7 +48,7 @@ class WhisperServer:
 
         Raises `UpstreamError`. Cancelling it gives the request up; the audio stays the caller's.
         """
-        files = {"file": ("utterance.wav", wav(audio), "audio/wav")}
+        files = {"file": ("utterance.wav", wav_file(mulaw.decode_to_bytes(audio)), "audio/wav")}
         try:
             answer = await exchange(
                 self._client,

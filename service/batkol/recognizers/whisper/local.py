@@ -7,8 +7,9 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from batkol.audio import mulaw
+from batkol.audio.wav import wav_file
 from batkol.errors import ConfigurationError, UpstreamError
-from batkol.recognizers.whisper.wav import wav
 
 
 class LocalWhisper:
@@ -26,7 +27,7 @@ class LocalWhisper:
         """
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._transcribe, wav(audio))
+            return await loop.run_in_executor(self._thread, self._transcribe, wav_file(mulaw.decode_to_bytes(audio)))
         except (RuntimeError, ValueError) as error:
             raise UpstreamError(
                 f"Whisper failed in process ({type(error).__name__})", reason="client", retryable=False

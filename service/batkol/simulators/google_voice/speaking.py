@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from google.cloud.texttospeech_v1.types import cloud_tts
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.audio.wav import mulaw_header
 from batkol.simulators.google_voice import rules
 from batkol.simulators.google_voice.faults import GoogleVoiceFault, GoogleVoiceFaultKind
 from batkol.simulators.google_voice.rules import SessionRefusal
@@ -21,17 +21,10 @@ from batkol.simulators.google_voice.stats import SaidText, SessionRecord
 from batkol.voices.builtin import sound
 
 _RESPONSE: Final = cloud_tts.StreamingSynthesizeResponse.pb()
-_UNKNOWN: Final = 0xFFFF_FFFF
 _WRITTEN_S: Final = 1.0
 _K: Final = GoogleVoiceFaultKind
 
 Faults = Mapping[GoogleVoiceFaultKind, GoogleVoiceFault]
-
-
-def wav_header() -> bytes:
-    """Return the header of a WAV stream of mu-law."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 7, 1, SAMPLE_RATE, SAMPLE_RATE, 1, 8)
-    return struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + form + struct.pack("<4sI", b"data", _UNKNOWN)
 
 
 class SpeakingSession:
@@ -115,7 +108,7 @@ class SpeakingSession:
         lead = mulaw.silence(self._draw.randint(*self._settings.lead_ms) * SAMPLES_PER_MS)
         whole = lead + sound(text).mulaw
         if _K.HEADER in self._faults or (self._settings.header and not self._sent):
-            whole = wav_header() + whole
+            whole = mulaw_header() + whole
         at = 0
         while at < len(whole):
             size = self._draw.randint(*self._settings.chunk_ms) * SAMPLES_PER_MS

@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from batkol.audio.wav import wav_header
 from batkol.simulators.double import FaultyDouble
 from batkol.simulators.llm.wire import DoubleConnection, Request, WireError, chunk
 from batkol.simulators.speaker import rules
 from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
-from batkol.simulators.speaker.speech import BYTES_PER_S, pcm, wav_header
+from batkol.simulators.speaker.speech import BYTES_PER_S, RATE, pcm
 from batkol.simulators.speaker.stats import SpeakerStats, SpokenRequest
 
 _CONTENT: dict[str, str] = {"pcm": "audio/pcm", "wav": "audio/wav"}
@@ -146,7 +147,7 @@ class VoiceDouble(FaultyDouble[VoiceFault, SpeakerStats]):
         await self._until(record.came_at + (slow.latency_s if slow else self.settings.first_byte(record.number)))
         await connection.begin({}, _CONTENT[asked.response_format])
         begun = record.first_byte_at = self._clock()
-        header = wav_header() if asked.response_format == "wav" or VoiceFaultKind.HEADER in faults else b""
+        header = wav_header(RATE) if asked.response_format == "wav" or VoiceFaultKind.HEADER in faults else b""
         broken = faults.get(VoiceFaultKind.STALL) or faults.get(VoiceFaultKind.CUT)
         size = self.settings.chunk_ms * BYTES_PER_S // 1000 & ~1
         end = min(len(sound), int(broken.at_s * BYTES_PER_S)) if broken else len(sound)

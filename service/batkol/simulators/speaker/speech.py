@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
 from typing import Final
 
@@ -15,7 +14,6 @@ from batkol.voices.builtin import sound
 
 RATE: Final = 24_000
 BYTES_PER_S: Final = 2 * RATE
-_UNKNOWN: Final = 0xFFFF_FFFF  # the length that OpenAI writes into the header of a WAV that it streams
 
 
 @lru_cache(maxsize=256)
@@ -25,9 +23,3 @@ def pcm(text: str, lead_ms: int = 0) -> bytes:
     wide = soxr.resample(phone, SAMPLE_RATE, RATE, "VHQ")
     samples: bytes = np.clip(np.round(wide), -32768, 32767).astype("<i2").tobytes()
     return bytes(lead_ms * BYTES_PER_S // 1000) + samples
-
-
-def wav_header(rate: int = RATE) -> bytes:
-    """Return the header of a WAV stream."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + form + struct.pack("<4sI", b"data", _UNKNOWN)

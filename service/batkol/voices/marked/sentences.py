@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from functools import cache
 from typing import Final
 
 from batkol.audio import mulaw
-from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.wav import wav_file
 from batkol.voices.marked.voice import say
 
 SENTENCES: Final[tuple[str, ...]] = (
@@ -25,10 +23,4 @@ SENTENCES: Final[tuple[str, ...]] = (
 def spoken(number: int) -> bytes:
     """Return a sentence as a WAV file: 8 kHz, mono, 16 bits. Takes some 10 ms of CPU the first time."""
     sound = mulaw.decode(say(SENTENCES[number].split()).mulaw)
-    written = io.BytesIO()
-    with wave.open(written, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(sound.astype("<i2").tobytes())
-    return written.getvalue()
+    return wav_file(sound.astype("<i2").tobytes())

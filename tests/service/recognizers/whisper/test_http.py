@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from batkol.audio import mulaw
+from batkol.audio.wav import wav_file
 from batkol.errors import UpstreamError
 from batkol.recognizers.whisper.http import LARGEST, WhisperServer
-from batkol.recognizers.whisper.wav import wav
 from support.http.one_answer import Answer, answering, http, text
 
 SPEECH = bytes(range(256)) * 40
@@ -47,7 +48,11 @@ async def test_an_utterance_is_asked_for_as_openai_has_it() -> None:
     assert b"authorization: bearer key\r\n" in request.lower()
     assert b'name="model"\r\n\r\nwhisper-1' in request
     assert b'name="language"\r\n\r\nhe' in request
-    assert b'name="file"; filename="utterance.wav"\r\nContent-Type: audio/wav\r\n\r\n' + wav(SPEECH) in request
+    assert (
+        b'name="file"; filename="utterance.wav"\r\nContent-Type: audio/wav\r\n\r\n'
+        + wav_file(mulaw.decode_to_bytes(SPEECH))
+        in request
+    )
 
 
 async def test_without_a_key_none_is_sent() -> None:

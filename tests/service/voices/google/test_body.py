@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.simulators.google_voice.speaking import wav_header
-from batkol.simulators.speaker.speech import wav_header as pcm_header
+from batkol.audio.wav import mulaw_header, wav_header
 from batkol.voices.google.body import SessionBody
 from batkol.voices.voice import VoiceError
 
@@ -28,21 +27,21 @@ def test_sound_without_a_header_goes_through_byte_by_byte(messages: list[bytes])
     assert fed(first, *messages) == first + b"".join(messages)
 
 
-@given(st.lists(st.integers(1, len(wav_header()) + 20), max_size=6).map(sorted))
+@given(st.lists(st.integers(1, len(mulaw_header()) + 20), max_size=6).map(sorted))
 def test_a_header_cut_anywhere_is_taken_off(cuts: list[int]) -> None:
-    whole = wav_header() + SOUND
+    whole = mulaw_header() + SOUND
     edges = [0, *cuts, len(whole)]
 
     assert fed(*(whole[a:b] for a, b in pairwise(edges))) == SOUND
 
 
 def test_a_header_before_each_sentence_is_taken_off() -> None:
-    assert fed(wav_header() + SOUND, SOUND, wav_header() + SOUND) == SOUND * 3
+    assert fed(mulaw_header() + SOUND, SOUND, mulaw_header() + SOUND) == SOUND * 3
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"OggS" + SOUND, b"ID3" + SOUND, pcm_header() + SOUND, wav_header()[:30]],
+    [b"OggS" + SOUND, b"ID3" + SOUND, wav_header(8000) + SOUND, mulaw_header()[:30]],
     ids=["ogg", "mp3", "pcm", "half"],
 )
 def test_another_form_is_an_error_and_not_played(content: bytes) -> None:
