@@ -12,7 +12,7 @@ _UNKNOWN: Final = 0xFFFF_FFFF  # the length that servers write into the header o
 
 
 def wav_header(rate: int, *, channels: int = 1, size: int | None = None) -> bytes:
-    """Return the header of 16-bit samples, so many bytes of them; without a number, of a stream."""
+    """Return the header of 16-bit samples. `size`: the bytes of them; None: of a stream, which has no end so far."""
     return _header(_PCM, rate, channels, width=2, size=size)
 
 

@@ -111,7 +111,7 @@ class Utterance:
 
     @property
     def known_end(self) -> int:
-        """Its end; while there is none, its beginning."""
+        """The end of the utterance; while there is none, its beginning."""
         return self.begin if self.end is None else self.end
 
     @property
