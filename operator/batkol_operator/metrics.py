@@ -55,6 +55,7 @@ class OperatorMetrics:
         self._calls = Gauge(
             f"{prefix}_active_calls", "Live calls in all pods, as the pods last reported.", registry=registry
         )
+        self._each = _OfEachAgent(registry, f"{prefix}_agent")
         self._known: dict[AgentKey, tuple[str, int, int, int]] = {}
 
     def set_agent(self, agent: AgentKey, *, reason: str, pods: int, in_sync: int, calls: int) -> None:
@@ -62,12 +63,14 @@ class OperatorMetrics:
         self.remove_agent(agent)
         self._known[agent] = (reason, pods, in_sync, calls)
         self._add(self._known[agent], 1)
+        self._each.set(agent, reason, pods, in_sync)
 
     def remove_agent(self, agent: AgentKey) -> None:
         """Remove the figures of an agent that is deleted, or that this operator no longer reconciles."""
         known = self._known.pop(agent, None)
         if known is not None:
             self._add(known, -1)
+            self._each.remove(agent, known[0])
 
     def _add(self, known: tuple[str, int, int, int], sign: int) -> None:
         reason, pods, in_sync, calls = known
@@ -79,3 +82,27 @@ class OperatorMetrics:
     def serve(self, port: int) -> None:
         """Serve the metrics at /metrics until the process ends."""
         start_http_server(port, registry=self.registry)
+
+
+class _OfEachAgent:
+    """What the alerts tell apart by agent. Prometheus's own label `namespace` is the operator's."""
+
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
+        whose = ["agent_namespace", "agent"]
+        self._state = Gauge(
+            f"{prefix}_state", "1 for the reason of the agent's Ready condition.", [*whose, "reason"], registry=registry
+        )
+        self._pods = Gauge(f"{prefix}_pods", "Pods of the agent.", whose, registry=registry)
+        self._in_sync = Gauge(
+            f"{prefix}_pods_in_sync", "Pods of the agent that run its tuning and flags.", whose, registry=registry
+        )
+
+    def set(self, agent: AgentKey, reason: str, pods: int, in_sync: int) -> None:
+        self._state.labels(*agent, reason).set(1)
+        self._pods.labels(*agent).set(pods)
+        self._in_sync.labels(*agent).set(in_sync)
+
+    def remove(self, agent: AgentKey, reason: str) -> None:
+        self._state.remove(*agent, reason)
+        self._pods.remove(*agent)
+        self._in_sync.remove(*agent)

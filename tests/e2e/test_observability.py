@@ -35,7 +35,7 @@ OF_THE_OPERATOR = (
     ROOT / "observability/grafana/batkol-operator.json",
 )
 PAGE, RUNBOOKS = ROOT / "docs/observability.md", ROOT / "docs/runbooks.md"
-OF_PROMETHEUS = {"instance", "job"}
+OF_PROMETHEUS = {"instance", "job", "namespace", "pod"}
 CALLER, CALLED = "+972541234567", "+97231234567"
 TWO: Final[dict[str, Any]] = {
     "answerers": '{"one": {"kind": "echo"}, "two": {"kind": "echo"}}',
@@ -156,10 +156,10 @@ def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
     return Exposed(samples, families, values, store, budgets, exemplars, traces, sids)
 
 
-def rules(path: Path = RULES) -> list[dict[str, Any]]:
-    (group,) = yaml.load(path.read_text(), LOADER)["groups"]
-    found: list[dict[str, Any]] = group["rules"]
-    return found
+def rules(path: Path = RULES, kind: str = "alert") -> list[dict[str, Any]]:
+    """The alerts, or with `record` what is recorded for them."""
+    groups = yaml.load(path.read_text(), LOADER)["groups"]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
 def panels(path: Path = DASHBOARD) -> list[dict[str, Any]]:
@@ -173,19 +173,22 @@ def queries() -> Mapping[str, str]:
         for panel in panels()
         for target in panel.get("targets", [])
     }
-    return told | {rule["alert"]: rule["expr"] for rule in rules()}
+    marks = {mark["name"]: mark["expr"] for mark in json.loads(DASHBOARD.read_text())["annotations"]["list"]}
+    recorded = {rule["record"]: rule["expr"] for rule in rules(kind="record")}
+    return told | marks | recorded | {rule["alert"]: rule["expr"] for rule in rules()}
 
 
 def test_every_query_names_what_a_service_exposes(exposed: Exposed) -> None:
     assert len(queries()) > 40
+    samples = exposed.samples | {rule["record"]: {"namespace", "job"} for rule in rules(kind="record")}
     for where, query in queries().items():
         selected, grouped = named(query.replace("$__rate_interval", "5m"))
         assert selected, where
         known = set(OF_PROMETHEUS)
         for metric, labels in selected:
-            assert metric in exposed.samples, f"{where} asks for {metric}"
-            assert labels <= exposed.samples[metric] | OF_PROMETHEUS, f"{where}: {metric} has no {labels}"
-            known |= exposed.samples[metric]
+            assert metric in samples, f"{where} asks for {metric}"
+            assert labels <= samples[metric] | OF_PROMETHEUS, f"{where}: {metric} has no {labels}"
+            known |= samples[metric]
         assert grouped <= known, f"{where} groups by {grouped - known}"
 
 

@@ -20,6 +20,7 @@ DASHBOARD = json.loads((ROOT / "observability/grafana/batkol-operator.json").rea
 (GROUP,) = yaml.load((ROOT / "observability/prometheus/batkol-operator.rules.yaml").read_text(), LOADER)["groups"]
 RULES = GROUP["rules"]
 OF_PROMETHEUS = {"instance", "job", "le"}
+OF_THE_PODS = {"batkol_calls_limit": {"namespace"}}  # to see whether they are scraped at all
 
 
 def exposed() -> dict[str, set[str]]:
@@ -43,7 +44,7 @@ def queries() -> dict[str, str]:
 
 
 def test_every_query_names_what_the_operator_exposes() -> None:
-    samples = exposed()
+    samples = exposed() | OF_THE_PODS
     for where, query in queries().items():
         selected, grouped = named(query.replace("$__rate_interval", "5m"))
         assert selected, where
@@ -57,7 +58,7 @@ def test_every_query_names_what_the_operator_exposes() -> None:
 
 def test_every_metric_of_ours_is_asked_for() -> None:
     selected = [named(query.replace("$__rate_interval", "5m")).selected for query in queries().values()]
-    asked = {_family(metric) for each in selected for metric, _ in each if metric.startswith("batkol_")}
+    asked = {_family(metric) for each in selected for metric, _ in each if metric.startswith("batkol_operator_")}
     ours = {_family(name) for name in exposed() if name.startswith("batkol_") and not name.endswith("_created")}
 
     assert ours == asked

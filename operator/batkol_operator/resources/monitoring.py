@@ -30,6 +30,7 @@ def pod_monitor(agent: VoiceAgent, kinds: frozenset[str]) -> tuple[Manifest | No
         "PodMonitor",
         spec={
             "selector": {"matchLabels": names.selector(agent.metadata.name)},
+            "jobLabel": names.AGENT,  # the alerts tell agents apart by namespace and job
             "podTargetLabels": [names.AGENT],
             "podMetricsEndpoints": [{"port": names.INTERNAL, "path": "/metrics", "interval": "15s"}],
         },
