@@ -258,8 +258,9 @@ def panels() -> Iterator[tuple[str, str]]:
 
 def alerts() -> Iterator[tuple[str, str]]:
     """Summary and description of each alert."""
-    for path in sorted((ROOT / "observability" / "prometheus").glob("*.yaml")):
-        for rule in yaml.load(path.read_text(encoding="utf-8"), LOADER)["groups"][0]["rules"]:
+    for path in sorted((ROOT / "observability" / "prometheus").glob("*.rules.yaml")):
+        groups = yaml.load(path.read_text(encoding="utf-8"), LOADER)["groups"]
+        for rule in (rule for group in groups for rule in group["rules"] if "alert" in rule):
             yield rule["annotations"]["summary"], rule["annotations"]["description"]
 
 

@@ -85,7 +85,7 @@ class OperatorMetrics:
 
 
 class _OfEachAgent:
-    """What the alerts tell apart by agent. Prometheus's own label `namespace` is the operator's."""
+    """Gauges of each agent, for alerts that name it. Prometheus's own label `namespace` is the operator's."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
         whose = ["agent_namespace", "agent"]

@@ -12,14 +12,12 @@ FOLDER = Path(__file__).parents[2] / "observability/prometheus"
 
 
 def test_every_alert_fires_in_one_case_and_is_silent_in_another() -> None:
-    cases = yaml.load((FOLDER / "batkol.test.yaml").read_text(), LOADER)
-    groups = [
-        group for name in cases["rule_files"] for group in yaml.load((FOLDER / name).read_text(), LOADER)["groups"]
-    ]
-    alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
-    looked_at = [look for case in cases["tests"] for look in case["alert_rule_test"]]
+    files = [yaml.load(path.read_text(), LOADER) for path in FOLDER.glob("*.test.yaml")]
+    rules = [yaml.load(path.read_text(), LOADER) for path in FOLDER.glob("*.rules.yaml")]
+    alerts = [rule["alert"] for each in rules for group in each["groups"] for rule in group["rules"] if "alert" in rule]
+    looked_at = [look for each in files for case in each["tests"] for look in case["alert_rule_test"]]
 
-    assert sorted(cases["rule_files"]) == sorted(path.name for path in FOLDER.glob("*.rules.yaml"))
+    assert len(alerts) > 40
     for alert in alerts:
-        found = [bool(look["exp_alerts"]) for look in looked_at if look["alertname"] == alert]
-        assert set(found) == {True, False}, alert
+        found = {bool(look["exp_alerts"]) for look in looked_at if look["alertname"] == alert}
+        assert found == {True, False}, alert
