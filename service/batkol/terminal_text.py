@@ -18,6 +18,7 @@ INDENT: Final = "   "
 _WIDE: Final = frozenset({"W", "F"})
 _WITHOUT_WIDTH: Final = frozenset({"Mn", "Me", "Cf", "Cc"})
 _STEERING: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Hebrew, Arabic and their kin
 
 
 def without_steering(text: str) -> str:
@@ -28,6 +29,15 @@ def without_steering(text: str) -> str:
 def isolated(text: str) -> str:
     """Return a text in its own direction, which its first letter gives; an empty text stays empty."""
     return f"{FIRST_STRONG_ISOLATE}{without_steering(text)}{POP_ISOLATE}" if text else ""
+
+
+def isolated_behind_label(line: str) -> str:
+    """Return a line of a log with its text, if that is written from right to left, in its own direction.
+
+    The text stands behind the first `: `; a line without such a text stays as it is.
+    """
+    label, colon, text = line.partition(": ")
+    return f"{label}{colon}{isolated(text)}" if colon and _RIGHT_TO_LEFT.search(text) else line
 
 
 def cells(text: str) -> int:

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from batkol.terminal_text import INDENT, cells, isolated, lines, newest, without_steering, wrapped
+from batkol.terminal_text import (
+    INDENT,
+    cells,
+    isolated,
+    isolated_behind_label,
+    lines,
+    newest,
+    without_steering,
+    wrapped,
+)
 
 ISOLATE = re.compile("\u2068([^\u2068\u2069]*)\u2069")
 HEBREW = re.compile("[\u05d0-\u05ea]")
@@ -28,6 +37,22 @@ def test_nothing_in_a_text_steers_the_terminal_or_ends_its_isolate(steering: str
 
     assert ISOLATE.fullmatch(shown) is not None
     assert without_steering(shown[1:-1]) == shown[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("🟢 Final: 10 שקלים.", "🟢 Final: \u206810 שקלים.\u2069"),
+        ("[AGENT] reply ended: שעה: 14:30", "[AGENT] reply ended: \u2068שעה: 14:30\u2069"),
+        ("[AGENT] reply ended: مرحبا!", "[AGENT] reply ended: \u2068مرحبا!\u2069"),
+        ("🟢 Final: ten o'clock.", "🟢 Final: ten o'clock."),
+        ("[CALL] call ended", "[CALL] call ended"),
+    ],
+)
+def test_of_a_log_line_the_text_behind_its_label_is_isolated_if_it_is_written_from_right_to_left(
+    line: str, shown: str
+) -> None:
+    assert isolated_behind_label(line) == shown
 
 
 @given(WORDS, st.integers(24, 90))

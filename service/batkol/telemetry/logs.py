@@ -22,6 +22,7 @@ from structlog.typing import EventDict
 
 from batkol.supervision.threads import Thread
 from batkol.telemetry.correlation import current_ids
+from batkol.terminal_text import isolated_behind_label
 from batkol.urls import masked_in
 
 _INTERVAL_S: Final = 0.1
@@ -270,10 +271,12 @@ def _console() -> Rendering:
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
 
     def rendered(events: Sequence[EventDict]) -> str:
-        times = (event["timestamp"].isoformat().replace("+00:00", "Z") for event in events)
-        return "".join(
-            f"{renderer(None, event['level'], {**event, 'timestamp': at})}\n"
-            for event, at in zip(events, times, strict=True)
-        )
+        return "".join(f"{renderer(None, event['level'], _readable(event))}\n" for event in events)
 
     return rendered
+
+
+def _readable(event: EventDict) -> EventDict:
+    """Return a line for a person: its time as text, and words of callers and agents in their own direction."""
+    at = event["timestamp"].isoformat().replace("+00:00", "Z")
+    return {**event, "timestamp": at, "event": isolated_behind_label(str(event.get("event", "")))}

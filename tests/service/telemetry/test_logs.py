@@ -155,6 +155,20 @@ def test_for_a_terminal_a_line_is_readable() -> None:
     assert not out.getvalue().startswith("{")
 
 
+def test_on_a_terminal_words_from_right_to_left_are_isolated_and_what_is_about_the_call_is_not() -> None:
+    out = io.StringIO()
+    with logging_to(out, as_json=False):
+        structlog.get_logger().info("🟢 Final: שלום אני.", utterance=0, latency_ms=301)
+        structlog.get_logger().info("[AGENT] reply ended: מחר\x1b[2J בעשר.", turn=1)
+        structlog.get_logger().info("🟢 Final: (2 words)")
+    words = [line.partition("\u2068")[2].partition("\u2069")[0] for line in out.getvalue().splitlines()]
+
+    assert words == ["שלום אני.", "מחר [2J בעשר.", ""]
+    assert "🟢 Final: \u2068שלום אני.\u2069 " in out.getvalue()
+    assert "latency_ms=301" in out.getvalue()
+    assert out.getvalue().count("\u2069") == 2
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_line_that_cannot_be_written_is_told_of_and_takes_no_other_with_it(as_json: bool) -> None:
     class Odd:
