@@ -2,7 +2,7 @@
 
 The breakers learn from calls. Wrong credentials should show before the first one, and a pod that is not ready for
 them gets no call to find out by that they were put right: so Google is asked here, with a moment of silence. What it
-answers, and what to do about it, is in the log, in the status and in the readiness (docs/adr/0042).
+answers, and what to do about it, is in the log, in the status and in the readiness (docs/adr/0041).
 """
 
 from __future__ import annotations

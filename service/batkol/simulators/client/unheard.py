@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
+from batkol.google_api.hosts import is_google
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.recording import Recording
 from batkol.speech.breaker import BreakerState
-from batkol.status import ServiceStatus
+from batkol.status import BreakerStatus, ServiceStatus
 
 GOOGLE: Final = "google"
 """The endpoint in the status of a service that has no GCP_STT_ENDPOINT."""
-_GOOGLES_HOSTS: Final = ("googleapis.com", "googleapis.com:443")
 
 
 def is_heard(watch: CallWatch) -> bool:
@@ -20,20 +20,20 @@ def is_heard(watch: CallWatch) -> bool:
     return any(final.words or final.text for final in watch.finals)
 
 
-def is_google(state: ServiceStatus) -> bool:
+def asks_google(state: ServiceStatus) -> bool:
     """Whether the service asks Google itself, at one of its hosts, and no double."""
-    return state.recognizer.endpoint in {"", GOOGLE} or state.recognizer.endpoint.endswith(_GOOGLES_HOSTS)
+    return state.recognizer.endpoint == GOOGLE or is_google(state.recognizer.endpoint)
 
 
 def cannot_hear(state: ServiceStatus, recording: Recording | None) -> str:
     """Say before a call why its recognizer will not recognize the caller's voice; empty if it may."""
-    if recording is not None and not is_google(state):
+    if recording is not None and not asks_google(state):
         return (
             f"The service asks {state.recognizer.endpoint} in Google's place (GCP_STT_ENDPOINT). If that is `batkol "
             "speech-double`, it recognizes the built-in voice alone, and no recording: omit --wav, or call a service "
             "that asks Google."
         )
-    if recording is None and is_google(state):
+    if recording is None and asks_google(state):
         return (
             "The built-in voice is synthetic, and Google recognizes it by chance alone: give a recording of a person "
             "with --wav."
@@ -59,11 +59,12 @@ def why_unheard(watch: CallWatch, state: ServiceStatus | None, recording: Record
 def _reason(watch: CallWatch, state: ServiceStatus | None, recording: Recording | None) -> str:
     if not watch.utterances:
         return _no_speech(recording)
-    refused = _held_back(state) if state is not None else ()
-    if refused:
+    if held := _held_back(state):
+        steps = ", ".join(f"{step} is {breaker.reason or breaker.state}" for step, breaker in held.items())
+        remedy = next((f" {breaker.remedy}" for breaker in held.values() if breaker.remedy), "")
         return (
-            f"Its recognizer does not work: {', '.join(refused)}. See `recognizer` in /v1/status, and the [STT] lines "
-            "of the service's log, which say what to correct."
+            f"Its recognizer does not work: {steps}.{remedy} See `recognizer` in /v1/status, and the [STT] lines of "
+            "the service's log."
         )
     if state is not None and (why := cannot_hear(state, recording)):
         return why
@@ -90,9 +91,7 @@ def _no_speech(recording: Recording | None) -> str:
     )
 
 
-def _held_back(state: ServiceStatus) -> Sequence[str]:
-    return [
-        f"{step} is {breaker.reason or breaker.state}"
-        for step, breaker in state.recognizer.health.items()
-        if breaker.state not in {"", BreakerState.CLOSED}
-    ]
+def _held_back(state: ServiceStatus | None) -> Mapping[str, BreakerStatus]:
+    """Return the breakers of the steps that not every call uses."""
+    known = {} if state is None else state.recognizer.health
+    return {step: breaker for step, breaker in known.items() if breaker.state not in {"", BreakerState.CLOSED}}

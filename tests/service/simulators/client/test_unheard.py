@@ -43,9 +43,9 @@ def watched(*events: AnyEvent) -> CallWatch:
     return watch
 
 
-def state(endpoint: str = GOOGLE, **refused: str) -> ServiceStatus:
+def state(endpoint: str = GOOGLE, remedy: str = "", **refused: str) -> ServiceStatus:
     steps = {"streaming": BreakerStatus(state="closed", used_by="every call")}
-    steps |= {step: BreakerStatus(state="open", reason=reason) for step, reason in refused.items()}
+    steps |= {step: BreakerStatus(state="open", reason=reason, remedy=remedy) for step, reason in refused.items()}
     recognizer = RecognizerStatus(endpoint=endpoint, language="he-IL", health=steps)
     return ServiceStatus(version="1", draining=False, active_calls=0, max_calls=1, recognizer=recognizer)
 
@@ -67,6 +67,13 @@ def state(endpoint: str = GOOGLE, **refused: str) -> ServiceStatus:
             LOUD,
             "single is unauthenticated. See `recognizer` in /v1/status",
             id="no credentials",
+        ),
+        pytest.param(
+            watched(STARTED, SPOKE, ended(2)),
+            state(remedy="Link a billing account.", streaming="permission_denied", single="permission_denied"),
+            LOUD,
+            "streaming is permission_denied, single is permission_denied. Link a billing account. See `recognizer`",
+            id="no billing",
         ),
         pytest.param(watched(STARTED, SPOKE), None, LOUD, "made out no word: another", id="no status"),
     ],
@@ -91,6 +98,9 @@ def test_a_call_with_a_word_was_heard(heard: FinalText) -> None:
         (DOUBLE, LOUD, "omit --wav"),
         (GOOGLE, None, "give a recording"),
         ("speech.googleapis.com", None, "give a recording"),
+        ("EU-speech.googleapis.com.:443", LOUD, ""),
+        ("", LOUD, ""),
+        ("speech.notgoogleapis.com:443", LOUD, "omit --wav"),
     ],
 )
 def test_a_voice_that_the_recognizer_does_not_know_is_said_before_the_call(
