@@ -4,6 +4,7 @@ It imports httpx and msgspec, and nothing of the service but its events, its sta
 is its manual.
 """
 
+from batkol.client import extra  # noqa: F401  the first one: without the packages it says what to install
 from batkol.client.batkol import Batkol
 from batkol.client.call import CallHandle
 from batkol.client.connection import ClientLimits

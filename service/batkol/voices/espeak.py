@@ -1,6 +1,6 @@
 """The espeak voice: any Hebrew or English text, within milliseconds, without a network; it sounds like a machine.
 
-libespeak-ng is GPL-3: an extra of its own, `pip install 'batkol[espeak]'`, and not in the default image.
+libespeak-ng is GPL-3: an extra of its own, `pip install '.[espeak]'`, and not in the default image.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from batkol.errors import BatkolError, ConfigurationError
 from batkol.supervision.worker import Worker
 
-REMEDY: Final = "Install the extra with pip install 'batkol[espeak]', or set VOICE to another voice."
+REMEDY: Final = "Install the extra with pip install '.[espeak]' in Batkol's folder, or set VOICE to another voice."
 WORKER: Final = Worker("batkol-espeak")
 """The one thread that uses the library. It starts with the first text."""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from batkol.client import extra
+
 ROOT = Path(__file__).parents[3]
 
 ALONE = """
@@ -55,10 +57,27 @@ def test_the_client_imports_with_nothing_but_what_its_extra_brings() -> None:
     assert {name for name in own if not name.startswith("client")} <= NEEDED
 
 
+def test_without_its_packages_the_client_says_what_to_install() -> None:
+    """As after `pip install .`, for a bot that begins with `from batkol.client import Batkol`."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "from batkol.client import Batkol"],
+        env={"PYTHONPATH": str(ROOT / "service"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: The Python module httpx is not installed, which batkol.client needs. Install Batkol with "
+        "its extra `client`: run pip install '.[client]' in Batkol's folder."
+    )
+
+
 def test_the_extra_is_what_the_client_needs() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
-    assert [line.split(">=")[0] for line in extras["client"]] == ["httpx", "msgspec"]
+    assert [line.split(">=")[0] for line in extras["client"]] == list(extra.PACKAGES)
     assert set(extras["client"]) <= set(extras["service"])
 
 

@@ -19,7 +19,7 @@ def test_without_espeak_the_agent_has_the_built_in_voice_and_the_reason_is_known
     voice, why = voice_of_demo()
 
     assert voice.name == "builtin"
-    assert why.endswith("(GPL-3). Install the extra with pip install 'batkol[espeak]'.")
+    assert why.endswith("(GPL-3). Install the extra with pip install '.[espeak]' in Batkol's folder.")
 
 
 def test_with_it_espeak_speaks() -> None:

@@ -216,7 +216,7 @@ def test_where_the_package_is_missing_the_error_says_how_to_install_it(monkeypat
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     espeak_library.load.cache_clear()
 
-    with pytest.raises(ConfigurationError, match=r"pip install 'batkol\[espeak\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[espeak\]' in Batkol's folder"):
         EspeakVoice()
 
 

@@ -18,7 +18,7 @@ def test_without_the_extra_the_service_refuses_to_start_and_says_what_to_do(tmp_
 
     assert str(raised.value) == (
         "WHISPER_MODEL selects Whisper in process, which is not installed; "
-        "install batkol[whisper], or set WHISPER_URL to a server"
+        "run pip install '.[whisper]' in Batkol's folder, or set WHISPER_URL to a server"
     )
 
 
