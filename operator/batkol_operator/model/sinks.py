@@ -13,9 +13,9 @@ from batkol_operator.model.secret_key import SecretKey
 from batkol_operator.model.speakers import KEY_CHANGE, Reference
 
 _HTTP: Final = "^https?://"
-_NATS: Final = "^(nats|tls)://[^,/]+(,(nats|tls)://[^,/]+)*$"
+_NATS: Final = "^(nats|tls)://[^,/?]+(,(nats|tls)://[^,/?]+)*$"
 
-SinkUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^(https?|nats|tls)://[^\s?#@]+$")]
+SinkUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^(https?|nats|tls)://[^\s#@]+$")]
 Subject = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")
 ]
@@ -91,7 +91,7 @@ class SinkSpec(ResourcePart):
         "change rolls the pods.",
     )
     url: SinkUrl = Field(
-        description="For Webhook the URL that each event is posted to; for NATS nats://host[:port], or "
+        description="For Webhook the URL that each event is posted to, with its query; for NATS nats://host[:port], or "
         "tls://host[:port] with TLS, several separated by commas. Without user and password. A change rolls the pods.",
     )
     signing_secret_ref: SecretKey | None = Field(

@@ -281,6 +281,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a", sinks({**NATS, "url": "https://bus"}), f"spec.sinks[0].{NATS_URL}"),
     ("a", sinks(SINK, {**NATS, "url": "nats://a,http://b"}), f"spec.sinks[1].{NATS_URL}"),
     ("a", sinks({**NATS, "url": "nats://a/b"}), f"spec.sinks[0].{NATS_URL}"),
+    ("a", sinks({**NATS, "url": "nats://a?b=c"}), f"spec.sinks[0].{NATS_URL}"),
     (
         "a",
         sinks({name: value for name, value in SINK.items() if name != "signingSecretRef"}),
@@ -302,6 +303,7 @@ TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
         sinks(SINK, {**NATS, "url": "tls://a:4222,nats://[::1]:4223", "credentialsSecretRef": KEY, "subject": "a.b"}),
     ),
     ("a", sinks({**SINK, "events": ["final", "call.ended"], "texts": False, "numbers": False})),
+    ("a", sinks({**SINK, "url": "https://flows.example.com/run?api-version=1&sig=a%2Fb"})),
     ("a", sinks({**NATS, "events": [], "partials": True})),
     ("a", {}),
     ("a" * 53, {}),
