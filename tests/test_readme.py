@@ -83,6 +83,16 @@ def test_what_it_says_of_google_is_in_the_table_of_accuracy() -> None:
     assert f"have {of_hundred(min(best))} to {of_hundred(max(best))}." in said
 
 
+def test_the_source_of_the_figures_is_named_where_they_stand() -> None:
+    pages = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/accuracy.md")}
+    links = {
+        name: re.findall(r"\[ivrit\.ai's [^]]*leaderboard\]\((https://[^)]+)\)", text) for name, text in pages.items()
+    }
+
+    assert links["README.md"] == links["docs/accuracy.md"]
+    assert len(links["README.md"]) == 1
+
+
 def of_hundred(rate: float) -> int:
     return int(rate * 100 + 0.5)
 
