@@ -124,11 +124,14 @@ async def test_a_refused_pod_that_has_whisper_stays_ready_and_hears(tmp_path: Pa
         assert up.heard.texts(report.call_sid) == ["שלום"]
 
 
-async def test_a_service_without_its_key_file_starts_says_so_and_finds_the_file_that_comes_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("content", "what_is_wrong"), [(None, "does not exist"), (b"{", "is not JSON")])
+async def test_a_service_without_a_good_key_file_starts_says_so_and_finds_the_file_that_comes_later(
+    content: bytes | None, what_is_wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With Whisper, calls are heard meanwhile."""
     path = tmp_path / "google.json"
+    if content is not None:
+        path.write_bytes(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with capture_logs() as lines:
         async with (
@@ -151,8 +154,9 @@ async def test_a_service_without_its_key_file_starts_says_so_and_finds_the_file_
     single = of_step([line for line in lines if line["log_level"] == "error"], "single")
 
     assert single["said"] == status["check"]["said"] == body["said"]
-    assert f"{path}, does not exist" in single["said"]
+    assert f"{path}, {what_is_wrong}" in single["said"]
     assert "GOOGLE_APPLICATION_CREDENTIALS" in single["remedy"]
+    assert single["remedy"] == status["check"]["remedy"] == body["remedy"]
     assert (code, status["check"]["reason"]) == (200, "credentials")
     assert up.heard.texts(report.call_sid) == ["שלום"]
     assert later["check"]["reason"] == "unavailable"

@@ -228,6 +228,20 @@ async def test_a_bad_key_file_is_said_with_its_path_and_nothing_out_of_it(
         raise AssertionError("a stream was lent without credentials")
 
 
+async def test_without_any_key_the_variable_that_would_name_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))  # nobody has logged in with gcloud
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # this machine is none of Google's
+
+    with pytest.raises(SpeechError, match=r"GOOGLE_APPLICATION_CREDENTIALS is not set$") as raised:
+        await Channels(endpoint="", insecure=False).start()
+
+    assert (raised.value.reason, raised.value.next) == ("credentials", Next.MISCONFIGURED)
+    assert "Set GOOGLE_APPLICATION_CREDENTIALS to the key file" in raised.value.remedy
+
+
 async def test_a_folder_in_the_place_of_the_key_is_said_to_be_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
