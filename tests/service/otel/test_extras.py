@@ -15,7 +15,12 @@ from batkol.main import app
 from batkol_otel import extras
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = sorted(str(each.name or each.callback.__name__) for each in app.registered_commands if each.callback)
+COMMANDS = sorted(
+    [
+        *(str(each.name or each.callback.__name__) for each in app.registered_commands if each.callback),
+        *(str(each.name) for each in app.registered_groups),
+    ]
+)
 SENTENCE = "Install Batkol with its extra `{0}`: run pip install '.[{0}]' in Batkol's folder."
 
 
@@ -76,11 +81,14 @@ def test_an_installed_batkol_without_extras_has_a_version_and_says_what_to_insta
         command = [str(venv / "bin" / program), *options]
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env={})
 
+    assert {"serve", "demo", "sinks", "journal"} <= set(COMMANDS)
     assert ran("batkol", "--version").stdout == f"batkol {__version__}\n"
     for command in COMMANDS:
         done = ran("batkol", command)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.endswith(f"{SENTENCE.format('service')}\n")
+    bot = ran("python", "-c", "from batkol.client import Batkol")
+    assert bot.stderr.endswith(f"{SENTENCE.format('client')}\n")
     operator = ran("batkol-operator", "run")
     assert operator.returncode == 2
     assert operator.stderr.endswith(f"{SENTENCE.format('operator')}\n")
