@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
@@ -172,11 +173,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(*secrets: str, port: int = 0) -> AsyncIterator[Receiver]:
+async def receiving(*secrets: str, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """Receive on loopback; every one of the secrets must have signed each request."""
     receiver = Receiver(*secrets)
-    server = await asyncio.start_server(receiver.accept, "127.0.0.1", port)
-    receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/events"
+    server = await asyncio.start_server(receiver.accept, "127.0.0.1", port, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    receiver.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/events"
     try:
         yield receiver
     finally:

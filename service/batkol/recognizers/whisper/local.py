@@ -47,8 +47,8 @@ def _load(model: str) -> Any:
         from faster_whisper import WhisperModel  # noqa: PLC0415  the extra is optional
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            "WHISPER_MODEL selects Whisper in process, which is not installed; run pip install '.[whisper]' in Batkol's "
-            "folder, or set WHISPER_URL to a server"
+            "WHISPER_MODEL selects Whisper in process, which is not installed; run pip install '.[whisper]' in "
+            "Batkol's folder, or set WHISPER_URL to a server"
         ) from error
     try:
         return WhisperModel(model, device="cpu", compute_type="int8")

@@ -10,6 +10,7 @@ consideration when scheduling the next attempt".
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -45,6 +46,17 @@ def outcome(who: str, status: int, headers: Mapping[str, str], *, now: float) ->
     if status >= 500 or status in _AGAIN:
         return Later(f"{who} answered HTTP {status}", retry_after_s(headers.get("Retry-After", ""), now))
     return Refused(f"{who} answered HTTP {status}. {_REFUSALS.get(status, _REFUSAL)}")
+
+
+def why_unreachable(error: BaseException) -> str:
+    """Return why a receiver gave no answer, and what to check: a clause with the name of the first cause."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(cause)
+    if failed := next((each for each in causes if isinstance(each, ssl.SSLError)), None):
+        return f"failed the TLS handshake ({type(failed).__name__}); check its certificate, and SSL_CERT_FILE"
+    first = next((each for each in reversed(causes) if isinstance(each, OSError)), error)
+    return f"cannot be reached ({type(first).__name__}); check its URL, and whether it runs"
 
 
 def retry_after_s(text: str, now: float) -> float | None:

@@ -24,7 +24,7 @@ from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.sinks.cloud_event import CONTENT_TYPE, encode, message_id
 from batkol.sinks.delivery import DeliveryOutcome, Envelope, Later
 from batkol.sinks.order import deliver_in_order
-from batkol.sinks.webhook.outcomes import outcome, until_text
+from batkol.sinks.webhook.outcomes import outcome, until_text, why_unreachable
 from batkol.urls import check_http, without_login
 
 _KEPT_S: Final = 60.0
@@ -123,7 +123,7 @@ class WebhookSink:
         except TimeoutError:
             return Later(f"{self._who} did not answer within {self._limits.timeout_s:g} s")
         except httpx.TransportError as error:
-            return Later(f"{self._who} cannot be reached ({type(error).__name__}); check its URL, and whether it runs")
+            return Later(f"{self._who} {why_unreachable(error)}")
         try:
             found = outcome(self._who, response.status_code, response.headers, now=self._now())
             await read_to_end(response.aiter_raw())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from email.utils import formatdate
 
+import httpx
 import pytest
 
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
-from batkol.sinks.webhook.outcomes import LONGEST_WAIT_S, outcome, retry_after_s
+from batkol.sinks.webhook.outcomes import LONGEST_WAIT_S, outcome, retry_after_s, why_unreachable
 
 NOW = 1_764_000_000.0
 WHO = "The receiver https://crm.example.com"
@@ -67,3 +70,20 @@ def test_a_receiver_is_left_alone_as_long_as_it_asks_for_and_no_longer_than_an_h
 ) -> None:
     assert retry_after_s(text, NOW) == wait_s
     assert of(503, Retry_After=text) == Later(f"{WHO} answered HTTP 503", wait_s)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (socket.gaierror(-2, "no such name"), "cannot be reached (gaierror); check its URL, and whether it runs"),
+        (ssl.SSLCertVerificationError(1, "expired"), "failed the TLS handshake (SSLCertVerificationError); check"),
+        (None, "cannot be reached (ConnectError); check its URL, and whether it runs"),
+    ],
+)
+def test_the_first_cause_is_named_however_many_libraries_have_wrapped_it(first: Exception | None, said: str) -> None:
+    between = ConnectionError("of a library")
+    between.__cause__ = first
+    error = httpx.ConnectError("of another one")
+    error.__cause__ = between if first is not None else None
+
+    assert why_unreachable(error).startswith(said)

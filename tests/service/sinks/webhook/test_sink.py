@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from batkol.sinks.delivery import Delivered, Later, Refused
 from batkol.sinks.webhook.sink import WebhookLimits, WebhookSink
 from support.http.hostile_server import WAYS, hostile_http
+from support.http.tls import CERTIFICATE, server_side
 from support.http.webhook_receiver import DIE, DIE_IN_BODY, FLOOD, GARBAGE, HANG, Receiver, receiving, status
 from support.sinks.envelopes import final, finals
 from support.time.waiting import until
@@ -172,8 +174,23 @@ async def test_a_receiver_that_is_not_there_is_later() -> None:
     async with sink_to(url) as sink:
         (outcome,) = await sink.deliver([final()])
         assert isinstance(outcome, Later)
-        assert "cannot be reached (ConnectError)" in outcome.reason
+        assert "cannot be reached (ConnectionRefusedError); check its URL" in outcome.reason
         assert outcome.after_s is None
+
+
+async def test_with_tls_the_certificate_is_checked_and_an_authority_of_ones_own_may_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving(SECRET, tls=server_side(tmp_path)) as receiver:
+        async with sink_to(receiver.url) as sink:
+            (refused,) = await sink.deliver([final()])
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / CERTIFICATE))
+        async with sink_to(receiver.url) as sink:
+            assert await sink.deliver([final()]) == [Delivered()]
+
+    assert isinstance(refused, Later)
+    assert "failed the TLS handshake (SSLCertVerificationError); check its certificate" in refused.reason
+    assert (receiver.ids, receiver.violations) == (["MZ1-1"], [])
 
 
 async def test_a_receiver_that_asks_for_a_pause_has_it_from_all_streams() -> None:
