@@ -25,6 +25,11 @@ class VoiceRow(NamedTuple):
 _C: Final = grpc.StatusCode
 _NAME: Final = "Google refuses the request: check VOICE_NAME and GCP_STT_LANGUAGE"
 _KEY: Final = "Google refuses the credentials: check GOOGLE_APPLICATION_CREDENTIALS or the workload identity"
+_NO_API: Final = (
+    "enable the Text-to-Speech API in the project, by `gcloud services enable texttospeech.googleapis.com`; Google "
+    "takes some minutes to act on it"
+)
+_NO_BILLING: Final = "link a billing account to the project; Google takes some minutes to act on it"
 _FAULT: Final = "the fault is Google's; the same request may succeed later"
 _QUOTA: Final = "the project's quota of Text-to-Speech is used up: raise it, or lower GCP_TTS_MAX_SESSIONS"
 
@@ -40,6 +45,8 @@ TABLE: Final = (
     VoiceRow(_C.FAILED_PRECONDITION, "", "refused", False, _NAME),
     VoiceRow(_C.UNIMPLEMENTED, "", "refused", False, "the server does not know the method: check GCP_TTS_ENDPOINT"),
     VoiceRow(_C.UNAUTHENTICATED, "", "unauthorized", False, _KEY),
+    VoiceRow(_C.PERMISSION_DENIED, "has not been used in project", "unauthorized", False, _NO_API),
+    VoiceRow(_C.PERMISSION_DENIED, "requires billing", "unauthorized", False, _NO_BILLING),
     VoiceRow(_C.PERMISSION_DENIED, "", "unauthorized", False, f"{_KEY}, and enable Text-to-Speech in the project"),
     VoiceRow(_C.UNAVAILABLE, "invalid_grant", "unauthorized", False, _KEY),  # a key that was revoked
     VoiceRow(_C.UNAVAILABLE, "", "unavailable", True, "check the network, and GCP_TTS_ENDPOINT if it is set"),

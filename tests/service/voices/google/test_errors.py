@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from batkol.simulators.google.refusals import PROJECT, REFUSALS
 from batkol.voices.google.errors import TABLE, VoiceRow, refusal
 
 
@@ -15,6 +16,23 @@ def test_each_row_is_reached_and_says_what_to_do(row: VoiceRow) -> None:
     assert (error.reason, error.retryable) == (row.reason, row.retryable)
     assert row.remedy in str(error)
     assert "שלום" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("SERVICE_DISABLED", "gcloud services enable texttospeech.googleapis.com"),
+        ("BILLING_DISABLED", "link a billing account"),
+        ("IAM_PERMISSION_DENIED", "check GOOGLE_APPLICATION_CREDENTIALS"),
+    ],
+)
+def test_a_project_that_lacks_something_is_not_taken_for_a_wrong_key(word: str, remedy: str) -> None:
+    """The texts are those of speech recognition, whose front end is the same."""
+    error = refusal(REFUSALS[word].code, REFUSALS[word].text)
+
+    assert (error.reason, error.retryable) == ("unauthorized", False)
+    assert remedy in str(error)
+    assert PROJECT not in str(error)
 
 
 @pytest.mark.parametrize("code", grpc.StatusCode)
