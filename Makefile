@@ -65,7 +65,7 @@ nightly: $(STAMP) sounds chromium axe  ## the nightly tests, the soaks, every ro
 	$(MAKE) faults
 	$(MAKE) faults ARGS=--replies=only
 
-e2e: $(STAMP) tools  ## tests on a real Kubernetes API server, Helm and Jaeger
+e2e: $(STAMP) tools  ## tests on a real Kubernetes API, Helm, Jaeger and NATS
 	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
 
 faults: $(STAMP)  ## every fault, and the fate of every word (ARGS=--write)
