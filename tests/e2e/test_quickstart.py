@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,6 +35,7 @@ from support.google.key_files import write_key_file
 from support.google.tls_front import tls_front
 from support.http.one_answer import answering, http
 from support.http.tls import CERTIFICATE, server_side
+from support.process.clones import ROOT, clone
 from support.quickstart import page, stand_ins
 from support.quickstart.terminal import Terminal, terminal
 from support.service.stack import stack
@@ -56,7 +58,7 @@ class Vendors:
 
 
 @asynccontextmanager
-async def vendors(folder: Path) -> AsyncIterator[Vendors]:
+async def vendors(folder: Path, *, real_python: bool = False) -> AsyncIterator[Vendors]:
     tls = server_side(folder)
     async with AsyncExitStack() as up:
         token_url, asked = await up.enter_async_context(
@@ -70,7 +72,7 @@ async def vendors(folder: Path) -> AsyncIterator[Vendors]:
         llm = await up.enter_async_context(LLMDouble(settings))
         llm.script(Rule(WORDS[-1], "מחר."))
         programs = folder / "programs"
-        environment = stand_ins.install(programs)
+        environment = stand_ins.install(programs, real_python=real_python)
         write_key_file(programs / "key.json", token_url)
         environment |= {
             "HOME": str(folder / "home"),
@@ -138,6 +140,28 @@ class FirstCall:
         return await place_call(plan, talk)
 
 
+def no_tree(place: Path) -> Path:
+    """Make a folder that the page's stand-in for pip takes for Batkol's."""
+    made = place / "batkol"
+    made.mkdir()
+    (made / "pyproject.toml").touch()
+    return made
+
+
+def tree(place: Path) -> Path:
+    """Copy what pip needs of Batkol's folder."""
+    made = clone(place)
+    for name in ("README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, made / name)
+    return made
+
+
+def pip_variables() -> dict[str, str]:
+    """What leads pip to the index from here, and to the versions that were tested."""
+    found = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    return {**found, "PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_QUIET": "1"}
+
+
 async def follow_the_page(shell: Terminal, first_call: FirstCall) -> tuple[CallReport, dict[str, str]]:
     """Run every block, in order; return the call's report, and what was printed by the block's first line."""
     report: CallReport | None = None
@@ -156,18 +180,26 @@ async def follow_the_page(shell: Terminal, first_call: FirstCall) -> tuple[CallR
     return report, printed
 
 
-async def test_every_command_of_the_page_leads_to_a_call_that_is_heard_and_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "installs", [False, pytest.param(True, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])]
+)
+async def test_every_command_of_the_page_leads_to_a_call_that_is_heard_and_answered(
+    tmp_path: Path, installs: bool
+) -> None:
+    """With `installs` the first block is as real as the others: pip installs this tree into a venv of its own."""
     (tmp_path / "home").mkdir()
-    clone = tmp_path / "batkol"
-    clone.mkdir()
-    (clone / "pyproject.toml").touch()
+    folder = tree(tmp_path) if installs else no_tree(tmp_path)
     first_call = FirstCall(tmp_path / "home" / "first-call")
-    async with vendors(tmp_path) as them, terminal(clone, them.environment, SECRETS) as shell:
+    async with (
+        vendors(tmp_path, real_python=installs) as them,
+        terminal(folder, them.environment | pip_variables(), SECRETS, within_s=900 if installs else 60) as shell,
+    ):
         report, printed = await follow_the_page(shell, first_call)
         await first_call.until("[CALL] call ended")
         records, log = them.llm.records, (first_call.path / "serve.log").read_text()
         google = stand_ins.state(them.programs)
 
+    assert (folder / ".venv" / "bin" / "batkol").is_symlink() is not installs
     assert report.clean, report.violations
     assert report.ear.words(), "the caller heard nothing"
     assert WORDS[0] in (first_call.path / "finals.log").read_text()

@@ -24,11 +24,16 @@ _STATE = "QUICKSTART_STATE"
 _BATKOL = "QUICKSTART_BATKOL"
 
 
-def install(folder: Path) -> dict[str, str]:
-    """Write the programs into a folder; return what they need. `key.json` there is the key to hand out."""
+def install(folder: Path, *, real_python: bool = False) -> dict[str, str]:
+    """Write the programs into a folder; return what they need. `key.json` there is the key to hand out.
+
+    With `real_python` there is a Python that makes venvs into which pip installs.
+    """
     folder.mkdir()
     for name in PROGRAMS:
         _executable(folder / name)
+    if real_python:
+        _begin_with(folder / "python3", sys.executable)
     state = folder / "state.json"
     state.write_text("{}")
     return {
@@ -47,8 +52,12 @@ def _executable(path: Path) -> None:
     program = path.with_name("bodies") / path.name  # its name says which program it stands for
     program.parent.mkdir(exist_ok=True)
     program.write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    command = shlex.join((sys.executable, "-SE", str(program)))  # a `#!` line can have no path with spaces
-    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+    _begin_with(path, sys.executable, "-SE", str(program))
+
+
+def _begin_with(path: Path, *command: str) -> None:
+    """Write a program that is a command: a `#!` line can have no path with spaces."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
 
 

@@ -15,9 +15,10 @@ _END = "__the_block_has_ended__"
 class Terminal:
     """One shell. The first command that fails ends it."""
 
-    def __init__(self, shell: asyncio.subprocess.Process, secrets: Mapping[str, str]) -> None:
+    def __init__(self, shell: asyncio.subprocess.Process, secrets: Mapping[str, str], within_s: float) -> None:
         self._shell = shell
         self._secrets = secrets
+        self._within_s = within_s
 
     async def run(self, block: str) -> str:
         """Run a block as it stands; return what it printed. What `read` asks for is pasted."""
@@ -25,7 +26,7 @@ class Terminal:
         await self._write(f"{typed}printf '\\n{_END}\\n'\n")
         assert self._shell.stdout is not None
         printed = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(self._within_s):
             while (line := (await self._shell.stdout.readline()).decode()) != f"{_END}\n":
                 printed.append(line)
                 assert line, f"the block failed:\n{block}\nIt printed:\n{''.join(printed)}"
@@ -45,8 +46,10 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(folder: Path, environment: Mapping[str, str], secrets: Mapping[str, str]) -> AsyncIterator[Terminal]:
-    """Open one in a folder; with it ends all that was begun in it."""
+async def terminal(
+    folder: Path, environment: Mapping[str, str], secrets: Mapping[str, str], *, within_s: float = 60
+) -> AsyncIterator[Terminal]:
+    """Open one in a folder; with it ends all that was begun in it. `within_s` is the time of one block."""
     shell = await asyncio.create_subprocess_exec(
         "bash",
         "-e",
@@ -59,7 +62,7 @@ async def terminal(folder: Path, environment: Mapping[str, str], secrets: Mappin
         limit=1 << 20,
     )
     try:
-        yield Terminal(shell, secrets)
+        yield Terminal(shell, secrets, within_s)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(shell.pid, signal.SIGKILL)
