@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import base64
 import json
+import logging
 import os
 import tempfile
 import time
@@ -22,6 +23,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from batkol.events.events import CallEnded, Event, FinalText
 from batkol.events.outgoing import OUTGOING
@@ -136,6 +139,7 @@ async def measure(calls: int, rounds: int, count: int, receiver: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=2)
