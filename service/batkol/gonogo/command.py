@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.client.errors import ServiceUnreachableError, UnexpectedAnswerError
 from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.flagstore import FlagStore, LiveDirectory
@@ -26,6 +27,14 @@ from batkol.status import ServiceStatus
 
 if TYPE_CHECKING:
     from batkol.live.cluster import ObjectName
+
+
+_WAYS: Final = (
+    "The rehearsal needs that API, which is on no public port: give its address in --internal. In a cluster give "
+    "--voice-agent NAMESPACE/NAME without --internal, and kubectl forwards a port to a pod of the agent; or run "
+    "`kubectl -n NAMESPACE port-forward deployment/NAME 8081`, and give --internal http://127.0.0.1:8081 and "
+    "--api-token."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +90,21 @@ def _whom(options: Options, store: FlagStore) -> str:
 async def _reached(options: Options) -> AsyncIterator[Target]:
     """Yield the target with the internal API that answers, in the scope of all its pods.
 
-    Raises `KubectlError`, `ConfigurationError`, `ClientError`.
+    Raises `KubectlError`, `ConfigurationError`, `ClientError`, and `RehearsalImpossibleError` with the ways to an
+    internal API that does not answer at its address.
     """
     async with AsyncExitStack() as stack:
         internal = options.target.internal
         if options.through_kubectl:
             agent = _object_name(options.voice_agent)
             internal = await stack.enter_async_context(reached_by_kubectl(agent, internal.token))
-        yield replace(options.target, internal=await internal.with_scope())
+        try:
+            scoped = await internal.with_scope()
+        except (ServiceUnreachableError, UnexpectedAnswerError) as error:
+            if options.through_kubectl:
+                raise
+            raise RehearsalImpossibleError(f"{error} {_WAYS}") from error
+        yield replace(options.target, internal=scoped)
 
 
 async def _rehearsal(options: Options, target: Target, page: JsonPage | TextPage) -> Rehearsal:

@@ -84,6 +84,21 @@ async def test_a_service_without_flags_is_told_how_to_be_rehearsed() -> None:
         await rehearse(io.StringIO(), status())
 
 
+@pytest.mark.parametrize("in_its_place", ["nothing", "another server"])
+async def test_an_internal_api_that_is_not_there_is_told_with_the_ways_to_it(in_its_place: str) -> None:
+    async with answering(http("200 OK", b"<html>", "Content-Type: text/html")) as (another, _):
+        internal = Internal(another if in_its_place == "another server" else "http://127.0.0.1:9")
+        target = Target(url="http://127.0.0.1:1", internal=internal, **TARGET)
+        asked = Options(target=target, limits=RehearsalLimits(real=True), deadline_s=1.0, as_is=True)
+
+        with pytest.raises(BatkolError) as raised:
+            await carry_out(asked, Console(file=io.StringIO()))
+
+    assert internal.url in str(raised.value)
+    assert "give its address in --internal" in str(raised.value)
+    assert "--voice-agent NAMESPACE/NAME without --internal" in str(raised.value)
+
+
 async def test_a_service_that_would_keep_the_calls_is_not_rehearsed_for_real(tmp_path: Path) -> None:
     (tmp_path / "flags.json").write_text(streaming("off"))
     keeps = status(store=StoreStatus(kind="postgres"), version="0.2.0")
