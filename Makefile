@@ -13,7 +13,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint format clean nightly e2e faults soak bench bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture audit hadolint
+.PHONY: help demo test lint format clean nightly e2e cluster e2e-node faults soak bench bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture audit hadolint
 .DEFAULT_GOAL := help
 
 # Compiled is what is imported, when it is: two thirds of the 95 MB of source in the packages never are.
@@ -67,6 +67,17 @@ nightly: $(STAMP) sounds chromium axe  ## the nightly tests, the soaks, every ro
 
 e2e: $(STAMP) tools  ## tests on a real Kubernetes API, Helm, Jaeger and NATS
 	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
+
+NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet coredns kubectl helm
+NODE := PYTHONPATH=tests $(BIN)/python -m support.node
+
+cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods -A")
+	@$(if $(ARGS),,$(NODE) --check && tools/build $(NODE_TOOLS))
+	@$(NODE) $(ARGS)
+
+e2e-node: $(STAMP)  ## calls on that node while everything happens to it, as root
+	@$(NODE) --check && tools/build $(NODE_TOOLS)
+	$(NODE) --alone $(PYTEST) tests/node -p no:xdist $(ARGS)
 
 faults: $(STAMP)  ## every fault, and the fate of every word (ARGS=--write)
 	$(BIN)/python tests/reliability/matrix.py $(ARGS)

@@ -17,6 +17,12 @@ from support.time.virtual import VirtualLoop
 TESTS = Path(__file__).parent
 REAL = TESTS / "e2e" / "real"
 """Tests against the programs that `make tools` builds; collected only where the folder is named, as by `make e2e`."""
+NODE = TESTS / "node"
+"""Tests on a real Kubernetes node, as root; collected only where the folder is named, as by `make e2e-node`."""
+_LEFT_OUT = {
+    REAL: "tests/e2e/real, against real programs (make e2e)",
+    NODE: "tests/node, on a real Kubernetes node (make e2e-node)",
+}
 
 # All that is imported and collected stays: looking it through for garbage, again and again, is a fifth of a run's CPU.
 gc.disable()
@@ -110,7 +116,8 @@ def _is_long(item: pytest.Item) -> bool:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what is not here, so that nobody takes a green run for more than it is."""
-    return None if _named(config) else "not collected: tests/e2e/real, against real programs (make e2e)"
+    left_out = [said for folder, said in _LEFT_OUT.items() if not _named(config, folder)]
+    return f"not collected: {'; '.join(left_out)}" if left_out else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -121,10 +128,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if collection_path == REAL and not _named(config) else None
+    return True if collection_path in _LEFT_OUT and not _named(config, collection_path) else None
 
 
-def _named(config: pytest.Config) -> bool:
+def _named(config: pytest.Config, folder: Path) -> bool:
     """Whether the command line names the folder, or something in it."""
     asked = [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
-    return any(path == REAL or REAL in path.parents for path in (path.resolve() for path in asked))
+    return any(path == folder or folder in path.parents for path in (path.resolve() for path in asked))

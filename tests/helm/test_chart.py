@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 import batkol
 from batkol_operator.model.agent import VoiceAgent
-from support.chart.files import CHART, LOADER, ROOT, cases, is_label, load, snapshot
+from support.chart.files import CHART, LOADER, ROOT, cases, is_label, load, samples, snapshot
 from support.kube.schema_admission import SCHEMA, admitted, pruned
 
 ANNOTATIONS = load("Chart.yaml")["annotations"]
@@ -24,12 +24,7 @@ def annotation(name: str) -> Any:
 def agents() -> dict[str, Any]:
     """Return every VoiceAgent that the chart shows or makes."""
     shown = {f"example {i}": example for i, example in enumerate(annotation("crdsExamples"))}
-    made = {
-        f"{case}: {each['metadata']['name']}": each
-        for case in cases()
-        for each in snapshot(case)
-        if each["kind"] == "VoiceAgent"
-    }
+    made = {f"{case}: {each['metadata']['name']}": each for case in cases() for each in samples(snapshot(case))}
     notes = re.search(r"apply -f - <<EOF\n(.*?)\n   EOF", (CHART / "templates/NOTES.txt").read_text(), re.DOTALL)
     assert notes is not None
     return {**shown, **made, "the notes": yaml.load(notes[1], LOADER)}

@@ -34,6 +34,7 @@ from support.chart.files import (
     load,
     pods,
     render,
+    samples,
     settled,
     unrestricted,
 )
@@ -232,16 +233,56 @@ def test_dashboards_and_definition_pass_through_unchanged(rendered: dict[str, li
     assert definition["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
-def test_the_sample_is_a_hook_only_where_its_kind_is_not_known_yet(program: Path) -> None:
-    def annotations(*arguments: str) -> Any:
-        (agent,) = [each for each in render(program, "everything", *arguments) if each["kind"] == "VoiceAgent"]
-        return agent["metadata"]["annotations"]
+MARKS = {
+    "meta.helm.sh/release-name": "batkol",
+    "meta.helm.sh/release-namespace": NAMESPACE,
+    "helm.sh/resource-policy": "keep",
+}
+KNOWN = "--api-versions=batkol.dev/v1alpha1/VoiceAgent"
 
-    marks = {"meta.helm.sh/release-name": "batkol", "meta.helm.sh/release-namespace": NAMESPACE}
-    assert annotations().keys() >= {*marks, "helm.sh/hook"}
-    later = annotations("--api-versions=batkol.dev/v1alpha1/VoiceAgent")
-    assert later.items() >= marks.items()
-    assert "helm.sh/hook" not in later
+
+def test_a_job_makes_the_sample_where_its_kind_is_not_known_yet(program: Path) -> None:
+    """Helm resolves the kind of what it renders, hooks too, perhaps before the API server serves it."""
+    objects = render(program, "everything")
+    (agent,) = samples(objects)
+
+    assert not [each for each in objects if each["kind"] == "VoiceAgent"]
+    assert agent["metadata"]["annotations"].items() >= MARKS.items()
+    assert agent["spec"] == load("values.yaml")["sample"]["spec"]
+    ours = [each for each in objects if each["metadata"]["name"] == "voice-sample"]
+    assert [each["kind"] for each in ours] == ["ServiceAccount", "Role", "RoleBinding", "Job"]
+    for each in ours:
+        assert each["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+        assert each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+    assert ours[1]["rules"] == [{"apiGroups": ["batkol.dev"], "resources": ["voiceagents"], "verbs": ["create"]}]
+
+
+@pytest.mark.parametrize("arguments", [[KNOWN], ["--set=crds.enabled=false"]])
+def test_elsewhere_the_sample_is_an_object_of_the_release(program: Path, arguments: list[str]) -> None:
+    objects = render(program, "everything", *arguments)
+    (agent,) = [each for each in objects if each["kind"] == "VoiceAgent"]
+
+    assert agent["metadata"]["annotations"].items() >= MARKS.items()
+    assert "helm.sh/hook" not in agent["metadata"]["annotations"]
+    assert not [each for each in objects if each["metadata"]["name"] == "voice-sample"]
+
+
+def test_without_roles_of_the_chart_the_first_installation_says_how_to_get_the_sample(program: Path) -> None:
+    arguments = ("--set=rbac.create=false", "--set=sample.enabled=true")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render(program, DEFAULT, *arguments)
+
+    assert "set it to true in an upgrade" in refused.value.stderr
+    assert [each for each in render(program, DEFAULT, *arguments, KNOWN) if each["kind"] == "VoiceAgent"]
+
+
+def test_the_pod_of_helm_test_is_there_when_helm_reads_its_log(program: Path) -> None:
+    """Helm deletes what `hook-succeeded` names, and then asks for the logs."""
+    hooks = [each for each in render(program, "dev") if each["metadata"]["name"] == "batkol-operator-test"]
+    policies = {each["kind"]: each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] for each in hooks}
+    gone = "before-hook-creation,hook-succeeded"
+
+    assert policies == {"ServiceAccount": gone, "Role": gone, "RoleBinding": gone, "Pod": "before-hook-creation"}
 
 
 @pytest.mark.parametrize(

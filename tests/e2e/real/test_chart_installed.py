@@ -17,6 +17,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.kube.names import FINALIZER
 from support.chart.files import CHART, NAMESPACE
+from support.chart.jobs import jobs_run
 from support.kube.control_plane import ControlPlane
 from support.process.programs import installed, tool
 
@@ -57,9 +58,12 @@ class Cluster:
         """Make the Job's account and its rights as the hooks do; yield a kubeconfig of it."""
         made = yaml.safe_dump_all([each for each in hooks if each["kind"] != "Job" and "clean-up" in str(each)])
         self.kubectl("apply", "--filename", "-", given=made)
-        token = self.kubectl("create", "token", "batkol-operator-clean-up")
-        yield str(self._plane.kubeconfig("clean-up", token))
+        yield self.kubeconfig_of("batkol-operator-clean-up", NAMESPACE)
         self.kubectl("delete", "--filename", "-", given=made)
+
+    def kubeconfig_of(self, account: str, namespace: str) -> str:
+        token = self.run("kubectl", "create", "token", account, "--namespace", namespace)
+        return str(self._plane.kubeconfig(account, token, namespace))
 
     def may(self, verb: str, what: str, namespace: str = "elsewhere", account: str = "batkol-operator") -> bool:
         """Whether an account of the chart may do something. `what`: a kind, kind/name, or kind:subresource."""
@@ -95,7 +99,9 @@ def until(holds: Callable[[], bool], what: str) -> None:
 
 def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> None:
     """One release through its life: an installation is half a minute here."""
-    notes = cluster.helm("install", str(CHART), *SAMPLE)
+    with jobs_run(cluster) as said:
+        notes = cluster.helm("install", str(CHART), *SAMPLE)
+    assert said == ["made VoiceAgent batkol-system/sample"]
     assert "kubectl -n batkol-system wait voiceagent/sample" in notes
     sample = cluster.get("voiceagent", "sample")["metadata"]["uid"]
     key = cluster.get("secret", "batkol-operator-key")["data"]["key"]
@@ -111,7 +117,11 @@ def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> No
     until(lambda: len(cluster.get("pods")["items"]) == 2, "no second pod was admitted")
     assert cluster.get("voiceagent", "sample")["metadata"]["uid"] == sample
     manifest = cluster.run("helm", "get", "manifest", "batkol", "--namespace", NAMESPACE)
-    assert "kind: VoiceAgent" in manifest  # taken over: it was a hook's
+    assert "kind: VoiceAgent" in manifest  # taken over: a Job has made it
+
+    cluster.helm("rollback", "1", "--no-hooks")  # to a revision that has no sample among its objects
+    assert cluster.get("voiceagent", "sample")["metadata"]["uid"] == sample
+    cluster.helm("upgrade", str(CHART), *SAMPLE)
 
     mine = cluster.get("voiceagent", "sample") | {"metadata": {"name": "mine", "finalizers": [FINALIZER]}}
     cluster.kubectl("apply", "--server-side", "--filename", "-", given=json.dumps(mine))
@@ -132,8 +142,25 @@ def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> No
         script = (CHART / "files/clean_up.py").read_text()
         said = cluster.run(sys.executable, "-c", script, kubeconfig=account)
     assert said == "released 1 VoiceAgents"
-    cluster.kubectl("delete", "voiceagent", "mine", "--timeout=30s")
+    assert cluster.get("voiceagent", "sample")["metadata"]["uid"] == sample, "calls go on"
+    cluster.kubectl("delete", "voiceagent", "mine", "sample", "--timeout=30s")
     assert cluster.get("voiceagents", "--all-namespaces")["items"] == []
+
+
+def test_ten_fresh_installations_with_the_sample_in_a_row_succeed(cluster: Cluster) -> None:
+    """Each without a definition: Helm looked the sample's kind up too early in one of two installations."""
+    outcomes = []
+    for _ in range(10):
+        cluster.kubectl("delete", "crd", "voiceagents.batkol.dev", "--ignore-not-found", "--timeout=60s")
+        with jobs_run(cluster):
+            done = cluster.run("helm", "install", "batkol", str(CHART), *SAMPLE, "--namespace", NAMESPACE, check=False)
+        outcomes.append(("STATUS: deployed" in done, len(cluster.get("voiceagents")["items"])))
+        cluster.helm("uninstall", "--no-hooks")
+        cluster.kubectl("delete", "voiceagents", "--all", "--timeout=30s")
+
+    assert outcomes == [(True, 1)] * 10
+    left = cluster.get("jobs,serviceaccounts,roles,rolebindings")["items"]
+    assert [each["metadata"]["name"] for each in left] == ["default"], "what made the sample is gone"
 
 
 def test_namespaces_are_all_it_may_touch(cluster: Cluster) -> None:

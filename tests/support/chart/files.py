@@ -86,6 +86,15 @@ def identity(one: Object) -> str:
     return f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}"
 
 
+def samples(objects: list[Object]) -> Iterator[Object]:
+    """Yield each VoiceAgent: an object of the release, or what a Job is to make."""
+    for each in objects:
+        if each["kind"] == "VoiceAgent":
+            yield each
+        elif each["kind"] == "Job" and each["metadata"]["name"].endswith("-sample"):
+            yield json.loads(each["spec"]["template"]["spec"]["containers"][0]["args"][-1])
+
+
 def pods(objects: list[Object]) -> Iterator[tuple[str, Object]]:
     """Yield each pod, or the template of one: who has it, and its spec."""
     for each in objects:

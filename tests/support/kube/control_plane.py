@@ -57,7 +57,7 @@ class ControlPlane:
         self.admin_token = secrets.token_hex(16)
         self._etcd_port, self._peer_port, self.port, self._controllers_port = free_ports(4)
         self.certificate = folder / "apiserver.crt"  # made by the API server at its first start, kept over restarts
-        _write_service_account_keys(folder)
+        write_service_account_keys(folder)
         (folder / "tokens.csv").write_text(f'{self.admin_token},admin,admin,"system:masters"\n')
         self.etcd = Program(self._etcd_command(), folder / "etcd.log")
         self.api = Program(self._api_command(), folder / "kube-apiserver.log")
@@ -71,11 +71,11 @@ class ControlPlane:
         """Start all three and wait for `/readyz`; raises `RuntimeError` with the log of the one that fails."""
         try:
             self.etcd.start()
-            self.etcd.wait(lambda: _answers(f"http://127.0.0.1:{self._etcd_port}/health"))
+            self.etcd.wait(lambda: answers(f"http://127.0.0.1:{self._etcd_port}/health"))
             self.start_api()
             self.kubeconfig("admin")
             self.controllers.start()
-            self.controllers.wait(lambda: _answers(f"{self.url}{_FIRST_WORK}", self.admin_token))
+            self.controllers.wait(lambda: answers(f"{self.url}{_FIRST_WORK}", self.admin_token))
         except BaseException:
             self.stop()
             raise
@@ -88,7 +88,7 @@ class ControlPlane:
     def start_api(self) -> None:
         """Start the API server on its own port and wait until it is ready; it finds everything in etcd again."""
         self.api.start()
-        self.api.wait(lambda: _answers(f"{self.url}/readyz", self.admin_token))
+        self.api.wait(lambda: answers(f"{self.url}/readyz", self.admin_token))
 
     def stop_api(self) -> None:
         """Take the API server away; etcd and the controllers stay, and the latter retry."""
@@ -202,7 +202,7 @@ class ControlPlane:
         ]
 
 
-def _write_service_account_keys(folder: Path) -> None:
+def write_service_account_keys(folder: Path) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -212,7 +212,7 @@ def _write_service_account_keys(folder: Path) -> None:
     (folder / "sa.pub").write_bytes(public)
 
 
-def _answers(url: str, token: str = "") -> bool:
+def answers(url: str, token: str = "") -> bool:
     """Whether it answers 200. The certificate is not looked at: it may not have been made yet."""
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # loopback
     try:

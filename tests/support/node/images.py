@@ -1,0 +1,43 @@
+"""The images of a node: built by `tools/images`, and brought to its containerd without a registry."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Final
+
+from support.node.configuration import PAUSE
+from support.node.places import CONTAINERD, IMAGES, ROOT, SOCKET
+
+SERVICE: Final = "docker.io/library/batkol"
+OPERATOR: Final = "docker.io/library/batkol-operator"
+TAG, NEXT_TAG = "one", "two"
+"""Two tags of the same image: from one to the other an image is rolled."""
+
+_NAMES: Final = {"service": f"{SERVICE}:{TAG}", "operator": f"{OPERATOR}:{TAG}", "pause": PAUSE}
+_BROUGHT: Final = CONTAINERD / "brought.json"
+
+
+def build() -> None:
+    """Build what is not built yet, as archives in `IMAGES`. Ends the program where that fails."""
+    if subprocess.run([str(ROOT / "tools/images"), str(IMAGES)], check=False).returncode:
+        raise SystemExit("The images did not build: `tools/images` has said why, above.")
+
+
+def bring() -> None:
+    """Import into containerd the archives that changed since the last time, and give the service its second tag."""
+    brought = json.loads(_BROUGHT.read_text()) if _BROUGHT.exists() else {}
+    for name in _NAMES:
+        image = (IMAGES / f"{name}.id").read_text()
+        if brought.get(name) != image:
+            ctr("images", "import", str(IMAGES / f"{name}.tar"))
+            brought[name] = image
+    ctr("images", "tag", "--force", f"{SERVICE}:{TAG}", f"{SERVICE}:{NEXT_TAG}")
+    ctr("images", "tag", "--force", f"{OPERATOR}:{TAG}", f"{OPERATOR}:{NEXT_TAG}")
+    _BROUGHT.write_text(json.dumps(brought))
+
+
+def ctr(*arguments: str) -> str:
+    """Ask containerd something. Raises `CalledProcessError`; what it says goes to where this program speaks."""
+    command = ["ctr", "--address", str(SOCKET), "--namespace", "k8s.io", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
