@@ -75,7 +75,7 @@ cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods -A
 	@$(if $(ARGS),,$(NODE) --check && tools/build $(NODE_TOOLS))
 	@$(NODE) $(ARGS)
 
-e2e-node: $(STAMP)  ## calls on that node while everything happens to it, as root
+e2e-node: $(STAMP)  ## calls on such a node while things happen to it, as root
 	@$(NODE) --check && tools/build $(NODE_TOOLS)
 	$(NODE) --alone $(PYTEST) tests/node -p no:xdist $(ARGS)
 

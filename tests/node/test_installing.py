@@ -39,11 +39,10 @@ async def test_ten_fresh_installations_in_a_row_succeed_at_the_first_try(system:
         assert await get("crd", "voiceagents.batkol.dev") is None
         done = await helm("install", *chart(), check=False)
         made = await get(f"--namespace={SYSTEM}", "vagent", "dev")
-        jobs = await get(
-            f"--namespace={SYSTEM}", "jobs,serviceaccounts,roles", "--selector=app.kubernetes.io/part-of=batkol"
-        )
+        made_by = await get(f"--namespace={SYSTEM}", "jobs,serviceaccounts,roles", "--selector=helm.sh/chart")
         said.append((done.code, done.wrong if done.code else "", bool(made)))
-        assert [each["metadata"]["name"] for each in jobs["items"]] == ["batkol-operator"], "what made it is gone"
+        left = [each["metadata"]["name"] for each in made_by["items"]]
+        assert left == ["batkol-operator"], "the Job that made it is gone, and its account"
         await uninstalled()
 
     assert said == [(0, "", True)] * 10

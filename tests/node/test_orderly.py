@@ -118,7 +118,7 @@ async def test_tuning_flag_and_prompt_are_in_force_in_calls_in_progress_and_no_p
 
     await agent.patch(recognition={"batchMilliseconds": 200}, streaming={"mode": "Disabled"})
     await agent.until("TuningApplied", seconds=10)
-    await agent.patch(reply={"prompt": "Be kind.", "phrases": {"filler": "רגע"}})
+    await agent.patch(reply={"prompt": "Be kind.", "phrases": {"filler": "היום"}})
     await agent.until("ReplyApplied", seconds=10)
     assert sum(not task.done() for task in calls.tasks) == 3, "the calls are still on"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-FOLDER: Final = ROOT / ".tools" / "cluster"
+FOLDER: Final = (ROOT / ".tools").resolve() / "cluster"
 """Kept from one node to the next: the images, and what containerd has unpacked of them."""
 RUN: Final = FOLDER / "run"
 """Of the node that runs now: configuration, logs, etcd's data. Made anew by each start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,9 @@ from typing import Any, Final
 
 import httpx
 
-from support.node.agent import Agent
+from support.node.agent import NAMESPACE, Agent
+from support.node.commands import CERTIFICATE
+from support.node.places import API, RUN
 
 NOTICED_S: Final = 15.0
 """Seconds for which a status may be behind: a kubelet asks a pod every few seconds, and an operator comes after it."""
@@ -50,26 +53,41 @@ class Truth:
 async def polled(agent: Agent) -> AsyncIterator[Truth]:
     """Poll in the background. A status that cannot be read, as the API server is away, says nothing."""
     truth = Truth()
-    address = await agent.address()
+    service = f"http://{await agent.address()}:8080/readyz"
+    resource = f"{API}/apis/batkol.dev/v1alpha1/namespaces/{NAMESPACE}/voiceagents/{agent.name}"
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=3, headers=_as_administrator(), verify=_authority()) as api,
+        httpx.AsyncClient(trust_env=False, timeout=3) as callers,
+    ):
 
-    async def poll() -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=3) as http:
+        async def poll() -> None:
             while True:
-                try:
-                    status = await agent.get("vagent", agent.name)
-                except RuntimeError:
-                    status = None
-                try:
-                    takes = (await http.get(f"http://{address}:8080/readyz")).status_code == 200
-                except httpx.HTTPError:
-                    takes = False
+                status = await _ask(api, resource)
+                takes = await _ask(callers, service)
                 if status is not None:
-                    truth.compare(status, takes_calls=takes)
+                    truth.compare(status.json(), takes_calls=takes is not None)
                 await asyncio.sleep(_EVERY_S)
 
-    polling = asyncio.create_task(poll(), name="truth")
+        polling = asyncio.create_task(poll(), name="truth")
+        try:
+            yield truth
+        finally:
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
+
+
+async def _ask(http: httpx.AsyncClient, url: str) -> httpx.Response | None:
+    """Return the answer if it says yes."""
     try:
-        yield truth
-    finally:
-        polling.cancel()
-        await asyncio.gather(polling, return_exceptions=True)
+        answer = await http.get(url)
+    except httpx.HTTPError:
+        return None
+    return answer if answer.status_code == 200 else None
+
+
+def _as_administrator() -> dict[str, str]:
+    return {"Authorization": f"Bearer {(RUN / 'tokens.csv').read_text().partition(',')[0]}"}
+
+
+def _authority() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(CERTIFICATE))

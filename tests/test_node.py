@@ -1,0 +1,43 @@
+"""What `make cluster` says where a node cannot run: one sentence, with what to do. The node's own tests: tests/node."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from support.node import needs
+
+
+def is_one_sentence(said: str) -> bool:
+    return said.endswith(".") and ". " not in said and "\n" not in said
+
+
+def test_without_root_it_says_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    said = needs.lacking()
+
+    assert is_one_sentence(said)
+    assert said.endswith("run `make cluster` as root.")
+
+
+def test_without_containerd_it_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    said = needs.lacking()
+
+    assert is_one_sentence(said)
+    assert "apt-get install --no-install-recommends buildah" in said
+    assert " containerd " in said
+    assert {*needs.PACKAGES.values()} <= set(said.replace("`", " ").split())
+
+
+def test_unbuilt_programs_are_named_with_the_command_that_builds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "BUILT", ("no-such-program", "nor-this"))
+
+    said = needs.unbuilt()
+
+    assert is_one_sentence(said.replace("Go 1.26", "Go"))
+    assert "make tools TOOLS='no-such-program nor-this'" in said
