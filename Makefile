@@ -71,11 +71,11 @@ e2e: $(STAMP) tools  ## tests on a real Kubernetes API, Helm, Jaeger and NATS
 NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet coredns kubectl helm
 NODE := PYTHONPATH=tests $(BIN)/python -m support.node
 
-cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods -A")
+cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods")
 	@$(if $(ARGS),,$(NODE) --check && tools/build $(NODE_TOOLS))
 	@$(NODE) $(ARGS)
 
-e2e-node: $(STAMP)  ## calls on such a node while things happen to it, as root
+e2e-node: $(STAMP)  ## calls on such a node while things happen, as root
 	@$(NODE) --check && tools/build $(NODE_TOOLS)
 	$(NODE) --alone $(PYTEST) tests/node -p no:xdist $(ARGS)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from support.node.agent import NAME, NAMESPACE, Agent
+from support.node.agent import NAMESPACE, Agent
 from support.node.cluster import Cluster
+from support.node.places import NODE
 from support.node.postgres import Postgres, postgres
 from support.node.shell import SYSTEM, chart, helm, kubectl, make_namespace, uninstalled
 
@@ -30,28 +31,28 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-async def system(cluster: Cluster) -> AsyncIterator[None]:
-    """The chart's namespace; what is in it and of it in the cluster is gone afterwards."""
+async def bare(cluster: Cluster) -> AsyncIterator[None]:
+    """A cluster that has never had the chart: its namespace, and nothing of it anywhere."""
     await make_namespace(SYSTEM)
+    await uninstalled()
     yield
     await uninstalled()
 
 
-@pytest.fixture
-async def database() -> AsyncIterator[Postgres]:
-    async with postgres() as running:
+@pytest.fixture(scope="session")
+def database(cluster: Cluster) -> Iterator[Postgres]:
+    with postgres() as running:
         yield running
 
 
 @pytest.fixture
-async def agent(system: None, database: Postgres) -> AsyncIterator[Agent]:
-    """The operator, Google's double, and an agent of two pods that is ready."""
+async def agent(cluster: Cluster, database: Postgres) -> Agent:
+    """The operator, Google's double, and an agent of two pods that is ready. The next test finds them as this one."""
+    for namespace in (SYSTEM, NAMESPACE):
+        await make_namespace(namespace)
     await helm("upgrade", "--install", *chart("sample.enabled=false"), "--wait", "--timeout=5m")
-    await make_namespace(NAMESPACE)
+    await kubectl("uncordon", NODE)
     made = Agent(database)
     await made.create()
     await made.settled()
-    yield made
-    await kubectl("uncordon", "node-1")
-    await kubectl(f"--namespace={NAMESPACE}", "delete", "vagent", NAME, "--ignore-not-found", "--timeout=180s")
-    await kubectl(f"--namespace={NAMESPACE}", "delete", "pods", "--all", "--grace-period=0", "--force", "--wait")
+    return made

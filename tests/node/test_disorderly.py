@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.node.agent import NAME, TALK, Agent, kill, process_of, restarts, secret
+from support.node.agent import HELLO, NAME, TALK, Agent, kill, process_of, restarts, secret
 from support.node.shell import apply
 from support.node.truth import polled
 from support.postgres.sql import sql
@@ -95,7 +95,7 @@ async def test_a_migration_that_fails_is_said_and_costs_no_call(agent: Agent) ->
         assert calls.cut() == []
         assert calls.greetings() == [1, 1, 1]
         assert await calls.kept() == [words_of(TALK)] * 3
-        during = await agent.call(1)
+        during = await agent.call(1, HELLO)
         await during.over()
         assert during.cut() == [], "the old pods take calls"
 

@@ -32,7 +32,7 @@ def whole(report: CallReport) -> bool:
     return report.clean and end == (CallOutcome.COMPLETED, "caller", 1000)
 
 
-async def test_ten_fresh_installations_in_a_row_succeed_at_the_first_try(system: None) -> None:
+async def test_ten_fresh_installations_in_a_row_succeed_at_the_first_try(bare: None) -> None:
     """Without a definition in the cluster: Helm could look the sample's kind up too early, in one of two tries."""
     said = []
     for _ in range(10):
@@ -48,7 +48,7 @@ async def test_ten_fresh_installations_in_a_row_succeed_at_the_first_try(system:
     assert said == [(0, "", True)] * 10
 
 
-async def test_helm_test_prints_its_verdict_and_succeeds(system: None) -> None:
+async def test_helm_test_prints_its_verdict_and_succeeds(bare: None) -> None:
     await helm("install", *chart())
     await ready()
 
@@ -59,7 +59,7 @@ async def test_helm_test_prints_its_verdict_and_succeeds(system: None) -> None:
     assert "unable to get pod logs" not in done.out + done.wrong
 
 
-async def test_an_upgrade_a_rollback_and_an_uninstallation_cut_no_call(system: None) -> None:
+async def test_an_upgrade_a_rollback_and_an_uninstallation_cut_no_call(bare: None) -> None:
     """The first revision has no sample among its objects: a rollback to it must not take the agent away."""
     await helm("install", *chart())
     await ready()

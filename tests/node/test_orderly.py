@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from support.node.agent import NAME, NAMESPACE, TALK, Agent, Calls, is_ready, kill, restarts
+from support.node.agent import HELLO, NAME, NAMESPACE, TALK, Agent, Calls, is_ready, kill, restarts
 from support.node.cluster import Cluster
 from support.node.images import NEXT_TAG
 from support.node.shell import SYSTEM, get, kubectl, run
@@ -104,7 +104,7 @@ async def test_no_call_is_cut_no_word_is_lost_and_nobody_is_greeted_twice(
         assert calls.cut() == []
         assert calls.greetings() == [1, 1, 1]
         assert await calls.kept() == [words_of(TALK)] * 3
-        after = await agent.call(1)
+        after = await agent.call(1, HELLO)
         await after.over()
         assert after.cut() == [], "a new call is taken"
     assert truth.lies == []

@@ -34,6 +34,8 @@ TALK: Final = script(
 )
 """Half a minute, with pauses in which the agent answers."""
 
+HELLO: Final = script([["שלום"]], lead_ms=500, tail_ms=2000)
+
 
 def manifest(name: str = NAME, **spec: Any) -> Any:
     """An agent that hears by the double of Google, repeats what it hears, and keeps it; and `spec` on top."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from batkol.store.dev_postgres.server import Embedded
@@ -40,22 +39,18 @@ class Postgres(Embedded):
     def where(self) -> Address:
         return address(self.url)
 
-    async def restart(self) -> None:
-        """End it in good order, and start it again."""
-        await asyncio.to_thread(self.stop)
-        await asyncio.to_thread(self.start)
 
-
-@asynccontextmanager
-async def postgres() -> AsyncIterator[Postgres]:
+@contextmanager
+def postgres() -> Iterator[Postgres]:
     """Run one with empty data, which go with it."""
     folder = Path(tempfile.mkdtemp(prefix="batkol-node-pg-"))
     server = Postgres(folder)
     try:
-        await asyncio.to_thread(server.start)
+        server.start()
         server.let_pods_in()
-        await server.restart()
+        server.stop()
+        server.start()
         yield server
     finally:
-        await asyncio.to_thread(server.stop)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)

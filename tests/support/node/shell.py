@@ -47,7 +47,7 @@ async def kubectl(*arguments: str, given: str | None = None, check: bool = True)
 
 async def apply(*objects: Any) -> None:
     """`kubectl apply --server-side`, as somebody who is not the operator."""
-    await kubectl("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(objects))
+    await kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=yaml.safe_dump_all(objects))
 
 
 async def get(*what: str) -> Any:
