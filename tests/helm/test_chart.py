@@ -69,6 +69,13 @@ def test_every_voice_agent_shown_would_be_taken(which: str) -> None:
     VoiceAgent.read(admitted(agent))
 
 
+def test_the_agent_of_the_notes_is_one_that_callers_reach_and_that_streams() -> None:
+    spec = agents()["the notes"]["spec"]
+
+    assert spec["streaming"] == {"mode": "Enabled"}
+    assert spec["exposure"]["ingress"]["tlsSecretName"]
+
+
 def test_the_chart_fits_into_a_release() -> None:
     """Helm keeps a chart's files in a Secret, of 1 MiB at most, compressed to a fifth or less."""
     size = sum(path.stat().st_size for path in CHART.rglob("*") if path.is_file())
