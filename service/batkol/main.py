@@ -200,7 +200,8 @@ def _log_file(news: EnvFileNews | None) -> None:
     if news is None:
         return
     log = structlog.get_logger()
-    log.info("[CFG] variables read from a file", file=str(news.path), names=news.names, overridden=news.overridden)
+    if news.names is not None:
+        log.info("[CFG] variables read from a file", file=str(news.path), names=news.names, overridden=news.overridden)
     for warning in news.warnings:
         log.warning(f"[CFG] {warning}")
 

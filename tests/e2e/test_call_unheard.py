@@ -44,13 +44,13 @@ async def test_a_call_of_which_no_word_was_recognized_has_a_reason_and_is_no_suc
 
     assert [code for code, _ in (heard, silent, foreign, blind, blind_silent)] == [0, 1, 1, 0, 1]
     assert "no word" not in heard[1]
-    assert "It detected no speech in silence.wav: it is silent. Record it louder" in silent[1]
+    assert "It detected no speech: silence.wav is silent. Record it louder" in silent[1]
     before, after = foreign[1].split("☎", 1)
     assert "it recognizes the built-in voice alone, and no recording" in before
     assert "The service recognized no word of this call." in after
     assert "omit --wav" in after
     assert "Give --internal" in blind[1]
-    assert "No service can have heard a word: of quiet.wav, it is silent" in blind_silent[1]
+    assert "No service can have heard a word: quiet.wav is silent" in blind_silent[1]
 
 
 async def test_a_service_whose_credentials_are_refused_is_named_with_the_reason(tmp_path: Path) -> None:

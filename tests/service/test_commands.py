@@ -5,8 +5,12 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import click
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from batkol import __version__
@@ -73,6 +77,53 @@ def test_a_port_that_is_taken_is_one_sentence_unless_more_is_asked_of_grpc(verbo
 
     assert (done.returncode, bool(of_grpc)) == (2, verbosity is not None)
     assert done.stderr.count("cannot be listened on") == 1
+
+
+WITHOUT_SETTINGS = {"demo", "llm-double", "speech-double", "twilio-double", "voice-double"}
+"""Commands that no variable sets, but NO_COLOR: all of theirs is on the command line."""
+
+
+def commands(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*before, name))
+        else:
+            yield (*before, name), command
+
+
+WORDS = [words for words, _ in commands(typer.main.get_group(app))]
+
+
+@pytest.mark.parametrize(("words", "command"), commands(typer.main.get_group(app)), ids=lambda each: str(each)[:40])
+def test_each_command_that_variables_set_takes_a_file_of_them(words: tuple[str, ...], command: click.Command) -> None:
+    variables = {each.envvar for each in command.params if each.envvar} - {"NO_COLOR"}
+    takes_file = any("--env-file" in each.opts for each in command.params)
+    arguments = ["x" for each in command.params if isinstance(each, click.Argument) and each.required]
+    asked = CliRunner().invoke(app, [*words, *arguments, "--env-file", "absent"], env={"COLUMNS": "200"})
+
+    assert takes_file is (" ".join(words) not in WITHOUT_SETTINGS)
+    assert takes_file or not variables
+    assert asked.exit_code == 2
+    refused = "batkol: the file absent cannot be read (No such file or directory); name a file"
+    assert (refused if takes_file else "No such option: --env-file") in asked.stderr
+
+
+@pytest.mark.parametrize("words", [("call", "http://127.0.0.1:9"), ("gonogo", "http://127.0.0.1:9")])
+def test_the_file_sets_the_options_of_a_command_that_calls(words: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("PUBLIC_BASE_URL=https://h.example/twilio/voice\nTWILIO_AUTH_TOKN=x\n")
+    file.chmod(0o600)
+    before = dict(os.environ)
+    try:
+        done = CliRunner().invoke(app, [*words, "--env-file", str(file)], env={"COLUMNS": "200"})
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+    assert done.exit_code == 2
+    assert "set it to https://h.example " in done.output
+    assert f"batkol: {file} sets TWILIO_AUTH_TOKN, which is no setting: is it TWILIO_AUTH_TOKEN?" in done.stderr
 
 
 CALL = ["call", "http://127.0.0.1:9", "--words", "nothing"]

@@ -13,6 +13,7 @@ from batkol.commands.env_file import load
 from batkol.env_file import EnvFile, apply, misspelt, read
 from batkol.errors import ConfigurationError
 from batkol.main import app
+from support.process.unsearchable import searchable_by_no_one
 
 SETTINGS = ("TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "VOICE_API_KEY", "PORT")
 
@@ -114,6 +115,18 @@ def test_without_a_file_nothing_is_read_and_nothing_is_missing() -> None:
     before = dict(os.environ)
 
     assert load(None) is None
+    assert dict(os.environ) == before
+
+
+def test_a_folder_that_may_not_be_searched_has_no_file_and_a_line_says_so(tmp_path: Path) -> None:
+    before = dict(os.environ)
+
+    with searchable_by_no_one(tmp_path):
+        news = load(None)
+
+    assert news is not None
+    assert news.names is None
+    assert "no .env is read" in news.warnings[0]
     assert dict(os.environ) == before
 
 

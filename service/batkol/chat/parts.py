@@ -18,6 +18,7 @@ from batkol.errors import ConfigurationError
 from batkol.live.reply import ReplySettings, parse_reply
 from batkol.live.reply_means import ReplyMeans
 from batkol.live.source import REPLY
+from batkol.paths import is_file
 from batkol.voices.stored import Stored, stored
 
 
@@ -77,7 +78,7 @@ def reply_settings(settings: ChatSettings, file: Path | None, *, carried_out: bo
     kind, _, folder = settings.live_source.partition(":")
     if file is None:
         file = Path(folder) / REPLY
-        if kind != "file" or not file.is_file():
+        if kind != "file" or not is_file(file):
             return ReplySettings()
     try:
         reply = parse_reply(file.read_bytes())

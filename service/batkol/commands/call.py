@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from batkol.commands.env_file import EnvFileOption
 from batkol.commands.shared import (
     ApiToken,
     AuthToken,
@@ -100,6 +101,7 @@ def call(
     caller: From = "+972500000001",
     called: To = "+972300000001",
     no_color: NoColor = False,
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """Place simulated Twilio calls to a service; exit code 1 if one did not go as a call should, or was not heard."""
     from batkol.simulators.call_cli import CallOptions, carry_out, sound, twiml_of

@@ -13,6 +13,7 @@ import typer
 from batkol.commands.shared import refuse
 from batkol.environment import strip_variables
 from batkol.errors import ConfigurationError
+from batkol.paths import is_file, is_hidden
 from batkol_otel.environment import mend
 
 DEFAULT: Final = Path(".env")
@@ -22,11 +23,16 @@ FILE: Final = "batkol.env_file"
 OTHERS: Final = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "KUBECONFIG", "HTTPS_PROXY", "NO_PROXY")
 """Variables that libraries read, not the settings."""
 
+_HIDDEN: Final = (
+    "this user may not look into the folder that the command was started in, so no .env is read: start it in another "
+    "folder, or name the file with --env-file"
+)
+
 
 class EnvFileNews:
-    """The news of a file for the log."""
+    """The news of a file for the log. `names` is None where no file was read."""
 
-    def __init__(self, path: Path, names: list[str], overridden: list[str], warnings: list[str]) -> None:
+    def __init__(self, path: Path, names: list[str] | None, overridden: list[str], warnings: list[str]) -> None:
         self.path = path
         self.names = names
         self.overridden = overridden
@@ -35,8 +41,8 @@ class EnvFileNews:
 
 def load(path: Path | None) -> EnvFileNews | None:
     """Read the file into the environment; without a path `.env`, if there is one. Raises `ConfigurationError`."""
-    if path is None and not DEFAULT.is_file():
-        return None
+    if path is None and not is_file(DEFAULT):
+        return EnvFileNews(DEFAULT, None, [], [_HIDDEN]) if is_hidden(DEFAULT) else None
     from batkol import env_file
     from batkol.settings import Settings
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from batkol.commands.env_file import EnvFileOption
 from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
 
 InternalUrl = Annotated[
@@ -111,6 +112,7 @@ def gonogo(
     caller: From = "+972500000001",
     called: To = "+972300000001",
     no_color: NoColor = False,
+    env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
     """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
     from batkol.gonogo.checks import RehearsalLimits

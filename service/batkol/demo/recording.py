@@ -12,18 +12,19 @@ from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.wav import wav_file
 from batkol.errors import ConfigurationError
+from batkol.paths import in_full, is_file, is_folder
 from batkol.simulators.client.conversation import SpokenSound
 from batkol.simulators.twilio.plan import CallReport
 
 
 def check_writable(path: Path) -> None:
     """Raise `ConfigurationError` for a file that cannot be written, before anything is done for it."""
-    folder = path.absolute().parent
-    if path.is_dir():
+    folder = in_full(path).parent
+    if is_folder(path):
         raise ConfigurationError(f"--listen {path} is a folder: name a file for the recording, such as call.wav.")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ConfigurationError(f"--listen {path}: there is no folder {folder} to write it to.")
-    if not os.access(path if path.exists() else folder, os.W_OK):
+    if not os.access(path if is_file(path) else folder, os.W_OK):
         raise ConfigurationError(f"--listen {path} cannot be written by this user: name another file.")
 
 

@@ -29,6 +29,7 @@ from batkol.demo.traces import draw
 from batkol.demo.verdict import faults, totals_of_replies
 from batkol.events.events import ReplyEnded
 from batkol.gonogo.flagstore import LiveDirectory
+from batkol.paths import in_full
 from batkol.simulators.client.conversation import Observed, observe
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.client.watching import watching
@@ -173,7 +174,7 @@ async def _stay(console: Console, up: Stage) -> None:
         model=up.doubles.model,
         live=up.live,
         log=up.log,
-        batkol=files.program(Path(sys.executable).with_name("batkol"), Path.cwd()),
+        batkol=files.program(Path(sys.executable).with_name("batkol"), in_full(Path())),
         stored=not isinstance(up.store, NoStore),
     )
     console.print(commands, highlight=False, markup=False, soft_wrap=True)

@@ -22,6 +22,7 @@ from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import Rehearsal
 from batkol.gonogo.report import JsonPage, TextPage, is_go
 from batkol.gonogo.target import RehearsalImpossibleError, Target
+from batkol.paths import is_folder
 from batkol.simulators.client.recording import read_recording
 from batkol.status import ServiceStatus
 
@@ -112,7 +113,7 @@ async def _rehearsal(options: Options, target: Target, page: JsonPage | TextPage
     recording = None if options.wav is None else await asyncio.to_thread(read_recording, options.wav)
     if recording is not None:
         seconds = len(recording.mulaw) / SAMPLE_RATE
-        page.write_line(f"the caller plays {recording.name} ({seconds:.1f} s; {recording.level})")
+        page.write_line(f"the caller plays {recording.name} ({seconds:.1f} s), which {recording.level}")
     return Rehearsal(
         target,
         limits=options.limits,
@@ -172,7 +173,7 @@ def _local(state: ServiceStatus) -> Path:
             "The service has no flags: LIVE_SOURCE is not set. Rehearse one call without a flip with --as-is, or start "
             "the service with LIVE_SOURCE=file:DIRECTORY."
         )
-    if kind != "file" or not Path(path).is_dir():
+    if kind != "file" or not is_folder(Path(path)):
         raise RehearsalImpossibleError(
             f"The service reads its flags from {state.live.source}, which is no "
             "directory of this machine. Give the directory that holds its flags.json with --live-dir, or rehearse one "

@@ -32,6 +32,7 @@ from lightkube.core.exceptions import ConfigError
 from batkol.answers import PLAIN, UNREADABLE, AnswerError, check_plain, no_cookies
 from batkol.blocking import BlockingCalls
 from batkol.errors import BatkolError, ConfigurationError
+from batkol.paths import is_file
 
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 10.0  # to an ordinary request, all of it
@@ -111,7 +112,7 @@ def pod_namespace() -> str:
 def _kubeconfig() -> KubeConfig:
     if named := os.environ.get("KUBECONFIG"):
         return KubeConfig.from_file(named)
-    if (Path(SERVICE_ACCOUNT) / "token").exists():
+    if is_file(Path(SERVICE_ACCOUNT) / "token"):
         return KubeConfig.from_service_account()
     return KubeConfig.from_file(DEFAULT_KUBECONFIG)
 

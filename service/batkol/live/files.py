@@ -38,6 +38,7 @@ from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
 from batkol.live.directory import READ_S, DirectoryReads
 from batkol.live.source import EMPTY, LARGEST, NAMES, FileContents
+from batkol.paths import is_folder
 from batkol.status import SourceStatus
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ class FileSource:
         path = Path(path)
         if path.name in NAMES:
             path = path.parent
-        elif path.suffix == ".json" and not path.is_dir():
+        elif path.suffix == ".json" and not is_folder(path):
             raise ConfigurationError(
                 f"LIVE_SOURCE names the file {path.name!r}, but the service reads {', '.join(NAMES[:-1])} and "
                 f"{NAMES[-1]}. Name the directory of these files, or one of them."

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 import msgspec
 from rich.console import Console
 
-from batkol.errors import ConfigurationError
+from batkol.errors import BatkolError, ConfigurationError
+from batkol.simulators.double_faults import DoubleFault, NoFaultError, faults_in
 
 T = TypeVar("T", bound=msgspec.Struct)
+F = TypeVar("F", bound=DoubleFault)
 
 Listen = Callable[[AsyncExitStack], Awaitable[Sequence[str]]]
 """Opens the double's ports, and returns the lines to print; the stack closes what was opened."""
@@ -34,18 +37,36 @@ def settings_from(kind: type[T], pairs: Sequence[str], **given: object) -> T:
     )
     try:
         read = msgspec.convert(values, strict, strict=False)
-    except msgspec.ValidationError as error:
+        _check(msgspec.structs.asdict(read), defaults)
+    except (msgspec.ValidationError, NoSettingError) as error:
         names = ", ".join(f"{name}={_shown(value)}" for name, value in defaults.items())
         raise ConfigurationError(f"--set cannot be used: {error}. The settings and their defaults: {names}") from error
     return kind(**msgspec.structs.asdict(read))
 
 
-def faults_from(kind: type[T], texts: Sequence[str], example: str) -> tuple[T, ...]:
-    """Read faults as JSON. Raises `ConfigurationError`, with the example."""
+def faults_from(kind: type[F], texts: Sequence[str], example: str) -> tuple[F, ...]:
+    """Read faults as JSON. Raises `ConfigurationError`, with what there is and the example."""
     try:
-        return tuple(msgspec.json.decode(text, type=kind) for text in texts)
-    except msgspec.DecodeError as error:
-        raise ConfigurationError(f"--fault is not a fault: {error}. One looks like {example}") from error
+        return tuple(fault for text in texts for fault in faults_in(kind, text))
+    except NoFaultError as error:
+        raise ConfigurationError(f"--fault is not a fault: {error} One looks like {example}") from error
+
+
+class NoSettingError(BatkolError):
+    """A value means nothing for this setting."""
+
+
+def _check(values: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+    """Refuse what no pace, limit or list of a double can be. Raises `NoSettingError`."""
+    for name, value in values.items():
+        parts = value if isinstance(value, tuple) else (value,)
+        numbers = [part for part in parts if isinstance(part, int | float)]
+        if any(not math.isfinite(number) or (number < 0 and name != "seed") for number in numbers):
+            raise NoSettingError(f"{name} is no number from 0 on")
+        if isinstance(value, tuple) and numbers != sorted(numbers):
+            raise NoSettingError(f"{name} is a least and a most value, and the first is more than the second")
+        if value == () and defaults[name] != ():
+            raise NoSettingError(f"{name} is an empty list")
 
 
 async def serve(double: AbstractAsyncContextManager[Any], listen: Listen, console: Console, *, address: str) -> int:

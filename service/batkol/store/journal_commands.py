@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from batkol.errors import ConfigurationError
+from batkol.paths import is_folder
 from batkol.store.journal import Journal, legacy
 from batkol.store.journal.aside import asides
 from batkol.store.journal.confirmed import Confirmed
@@ -49,6 +50,9 @@ def carry_out_status(folder: Path, memory: Path, *, write_line: WriteLine) -> in
         return 1
     try:
         found = _found(folder, memory)
+    except OSError as error:
+        write_line(_unreadable(folder, error))
+        return 1
     finally:
         os.close(lock)
     write_line(f"{found.records} records in {folder} wait for the database; `batkol journal drain` delivers them")
@@ -127,10 +131,14 @@ def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: st
 
 def _locked(folder: Path, write_line: WriteLine) -> int | None:
     """Lock the journal and return the lock; None, and a message, if that is not possible."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         write_line(f"there is no journal in {folder}; set JOURNAL_DIR or --journal-dir to the journal's folder")
         return None
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        write_line(_unreadable(folder, error))
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -140,6 +148,11 @@ def _locked(folder: Path, write_line: WriteLine) -> int | None:
         )
         return None
     return lock
+
+
+def _unreadable(folder: Path, error: OSError) -> str:
+    why = error.strerror or type(error).__name__
+    return f"the journal in {folder} cannot be read ({why}); run the command as the user of the service"
 
 
 def _found(folder: Path, memory: Path) -> Found:

@@ -13,6 +13,7 @@ import pytest
 
 from batkol.errors import ConfigurationError
 from batkol.simulators import double_cli, llm_double_cli, speech_double_cli, twilio_double_cli, voice_double_cli
+from batkol.simulators.double_faults import DoubleFault, example, inject
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google_voice import cli as google_voice_cli
@@ -57,10 +58,112 @@ def test_what_is_no_setting_is_refused(kind: type[msgspec.Struct]) -> None:
         (GoogleVoiceFault, google_voice_cli.FAULT),
     ],
 )
-def test_the_example_of_a_fault_is_one_and_nothing_else_is(kind: type[msgspec.Struct], example: str) -> None:
+def test_the_example_of_a_fault_is_one_and_nothing_else_is(kind: type[DoubleFault], example: str) -> None:
     assert len(double_cli.faults_from(kind, [example, example], example)) == 2
     with pytest.raises(ConfigurationError, match="One looks like"):
         double_cli.faults_from(kind, [example.replace("{", '{"no": 1, ')], example)
+
+
+FAULTS = (Fault, GoogleVoiceFault, LLMFault, TwilioFault, VoiceFault)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ('"kind": "explode"', "Invalid enum value 'explode'"),
+        ('"kind": null', "Expected `str`, got `null`"),
+        ('"colour": "red"', "unknown field `colour`"),
+        ('"times": 0', ">= 1"),
+        ('"times": "many"', "Expected `int | null`, got `str`"),
+    ],
+)
+def test_all_doubles_refuse_alike_what_is_no_fault_and_name_what_there_is(
+    kind: type[DoubleFault], field: str, says: str
+) -> None:
+    text = f"{{{field}}}" if "kind" in field else example(kind).replace("}", f", {field}}}")
+    took = Taking()
+
+    with pytest.raises(ConfigurationError) as on_the_command_line:
+        double_cli.faults_from(kind, [text], example(kind))
+    status, answer = inject(text.encode(), took, kind)
+
+    for told in (str(on_the_command_line.value), answer["error"]):
+        assert says in told
+        assert f"The kinds are {'end, stall' if kind is Fault else 'refuse, '}" in told
+        assert ", times" in told
+    assert (status, took.faults()) == (400, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "says"),
+    [
+        (Fault, '{"kind": "end", "code": "OK"}', "'OK' is no gRPC status to fail with"),
+        (Fault, '{"kind": "merged_finals", "utterances": 0}', ">= 1"),
+        (GoogleVoiceFault, '{"kind": "abort", "code": "OK"}', "'OK' is no gRPC status to fail with"),
+        (GoogleVoiceFault, '{"kind": "abort", "sessions": [0]}', ">= 1"),
+        (LLMFault, '{"kind": "refuse", "status": 299}', "status 299 is none to refuse with"),
+        (LLMFault, '{"kind": "stall", "lasts_s": 1e999}', "out of range"),
+        (TwilioFault, '{"kind": "slow", "latency_s": -1}', ">= 0"),
+        (VoiceFault, '{"kind": "refuse", "status": 200}', ">= 400"),
+        (VoiceFault, "\udcff", "it is not UTF-8"),
+    ],
+)
+def test_a_value_that_no_fault_can_have_is_refused(kind: type[DoubleFault], text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        double_cli.faults_from(kind, [text], "")
+
+    assert says in str(refused.value)
+
+
+class Taking:
+    """A double that takes faults."""
+
+    def __init__(self) -> None:
+        self._taken: list[object] = []
+
+    def inject(self, *faults: object) -> None:
+        self._taken += faults
+
+    def faults(self) -> list[object]:
+        return self._taken
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_list_of_faults_is_taken_over_http_and_on_the_command_line(kind: type[DoubleFault]) -> None:
+    took = Taking()
+
+    status, _ = inject(f"[{example(kind)}, {example(kind)}]".encode(), took, kind)
+    read = double_cli.faults_from(kind, [f"[{example(kind)}]", example(kind)], "")
+
+    assert (status, list(took.faults())) == (200, list(read))
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_program_cannot_make_a_fault_of_an_unknown_kind_either(kind: type[DoubleFault]) -> None:
+    with pytest.raises(ValueError, match="'explode' is no kind of fault; the kinds are "):
+        kind(kind="explode")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("kind", "pair", "says"),
+    [
+        (DoubleSettings, "stream_limit_s=nan", "stream_limit_s is no number from 0 on"),
+        (DoubleSettings, "final_p50_s=0", "> 0"),
+        (GoogleVoiceSettings, "pace=inf", "pace is no number from 0 on"),
+        (GoogleVoiceSettings, "lead_ms=150,30", "the first is more than the second"),
+        (LLMSettings, "tokens_per_s=nan", "tokens_per_s is no number from 0 on"),
+        (SpeakerSettings, "chunk_ms=0", ">= 1"),
+        (SpeakerSettings, "models=", "models is an empty list"),
+        (TwilioDoubleSettings, "latency_ms=nan", "latency_ms is no number from 0 on"),
+    ],
+)
+def test_a_value_that_no_double_can_have_is_refused(kind: type[msgspec.Struct], pair: str, says: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        double_cli.settings_from(kind, [pair])
+
+    assert says in str(refused.value)
 
 
 def test_the_account_of_the_twilio_double_is_read() -> None:

@@ -13,13 +13,14 @@ import msgspec
 from batkol.chat.dialogues.report import exit_code
 from batkol.chat.dialogues.trials import Trial, TriedDialogue, TriedPrompt
 from batkol.errors import ConfigurationError
+from batkol.paths import in_full, is_folder
 
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def check_writable(file: Path) -> None:
     """Raise `ConfigurationError` for a file that cannot be written; asked before the answerer costs anything."""
-    if file.is_dir() or not file.absolute().parent.is_dir():
+    if is_folder(file) or not is_folder(in_full(file).parent):
         raise ConfigurationError(f"the report {file} cannot be written: its folder does not exist, or it is one.")
 
 

@@ -71,8 +71,9 @@ BY_TEXT: Final = (
 """By a part of Google's text, in lower case; the first that fits. It goes before Google's word, which is coarser."""
 
 BY_REASON: Final = {
-    CREDENTIALS: "Set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service account that this process may read, "
-    "and restart. A file that comes later is found without a restart.",
+    CREDENTIALS: "Put the key file of a service account, readable for this process, where "
+    "GOOGLE_APPLICATION_CREDENTIALS says: the service looks there again by itself. A change of the variable needs a "
+    "restart.",
     "permission_denied": (
         f"Google refuses the project or the account: read its words; if they name a permission, {_ROLE}."
     ),

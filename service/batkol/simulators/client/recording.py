@@ -44,10 +44,10 @@ class Recording:
 
     @property
     def level(self) -> str:
-        """The loudest 20 ms, for people."""
+        """What is to be said of its loudness, behind its name and a verb: `is silent`, or the loudest 20 ms."""
         if self.loudest_dbfs <= _SILENT_DBFS:
-            return "it is silent"
-        return f"its loudest 20 ms have {self.loudest_dbfs:.0f} dBFS"
+            return "is silent"
+        return f"has {self.loudest_dbfs:.0f} dBFS in its loudest 20 ms"
 
 
 def read_recording(path: Path) -> Recording:

@@ -84,10 +84,10 @@ def _no_speech(recording: Recording | None) -> str:
     if recording is None:
         return "It detected no speech: the caller spoke too briefly, or the call ended before its words."
     if recording.is_faint:
-        return f"It detected no speech in {recording.name}: {recording.level}. Record it louder, or amplify it."
+        return f"It detected no speech: {recording.name} {recording.level}. Record it louder, or amplify it."
     return (
-        f"It detected no speech in {recording.name} ({recording.level}): the file may hold music, noise or tones. Give "
-        "a recording in which a person speaks."
+        f"It detected no speech: {recording.name} {recording.level}, and may hold music, noise or tones. Give a "
+        "recording in which a person speaks."
     )
 
 

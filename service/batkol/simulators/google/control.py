@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from batkol.answers import UNREADABLE
+from batkol.simulators.double_faults import DoubleFault, inject
 from batkol.simulators.google.faults import Fault
 
 _LONGEST_BODY: Final = 1_000_000
@@ -38,7 +38,7 @@ async def serve_control(
     controlled: Controlled,
     host: str,
     port: int,
-    fault_type: type[msgspec.Struct] = Fault,
+    fault_type: type[DoubleFault] = Fault,
     further: Mapping[str, Route] | None = None,
 ) -> asyncio.Server:
     """Open the control port. The caller closes the server; raises `OSError` if the port is taken.
@@ -65,7 +65,7 @@ async def serve_control(
 async def _exchange(
     reader: asyncio.StreamReader,
     controlled: Controlled,
-    fault_type: type[msgspec.Struct],
+    fault_type: type[DoubleFault],
     further: Mapping[str, Route],
 ) -> tuple[int, Any]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -82,10 +82,10 @@ async def _exchange(
     return own(body) if own is not None else _route(request, body, controlled, fault_type)
 
 
-def _route(request: str, body: bytes, controlled: Controlled, fault_type: type[msgspec.Struct]) -> tuple[int, Any]:
+def _route(request: str, body: bytes, controlled: Controlled, fault_type: type[DoubleFault]) -> tuple[int, Any]:
     match request:
         case "POST /faults":
-            return _inject(body, controlled, fault_type)
+            return inject(body, controlled, fault_type)
         case "DELETE /faults":
             controlled.clear()
         case "POST /reset":
@@ -96,13 +96,4 @@ def _route(request: str, body: bytes, controlled: Controlled, fault_type: type[m
             pass
         case _:
             return 404, {"error": "Nothing is here; use /faults, /stats, /reset or /healthz."}
-    return 200, controlled.faults()
-
-
-def _inject(body: bytes, controlled: Controlled, fault_type: type[msgspec.Struct]) -> tuple[int, Any]:
-    try:
-        faults = msgspec.json.decode(body, type=fault_type | list[fault_type])  # type: ignore[valid-type]
-    except UNREADABLE as error:
-        return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
-    controlled.inject(*(faults if isinstance(faults, list) else [faults]))
     return 200, controlled.faults()

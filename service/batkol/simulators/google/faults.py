@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Final
 
 import grpc
-import msgspec
 
+from batkol.simulators.double_faults import DoubleFault, Number, Seconds, Times
 from batkol.simulators.google.refusals import REFUSALS, USUAL
 from batkol.simulators.google.rules import MODEL_NOT_SUPPORTED, STREAM_LIMIT, RefusalError
 
@@ -62,22 +62,22 @@ _TEXTS: Final = {
 }
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Fault(DoubleFault, frozen=True, kw_only=True):
     """One thing that goes wrong, and for whom. Without `streams` and `call` it befalls everybody."""
 
     kind: Kind
     surface: Surface = Surface.STREAMING
     when: Moment = Moment.OPEN
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     """For `when`: after how many seconds, of time or of audio."""
 
-    streams: tuple[int, ...] = ()
+    streams: tuple[Number, ...] = ()
     """The double's first, second, … stream (or unary request) since its start or last reset."""
     call: str | None = None
     """The call named in the request's metadata."""
-    times: int | None = None
+    times: Times | None = None
     """Number of streams that the fault hits before it is over."""
-    lasts_s: float | None = None
+    lasts_s: Seconds | None = None
     """Seconds after its injection in which the fault hits streams."""
     running: bool = False
     """Whether the fault also hits open streams; their `seconds` then count from the injection."""
@@ -87,13 +87,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Empty: Google's text for that code."""
     refusal: str = ""
     """Google's word for a refusal, such as `BILLING_DISABLED`: its code, text and details go before those above."""
-    latency_s: float = 0.0
-    repeats: int = 1
-    utterances: int = 2
+    latency_s: Seconds = 0.0
+    repeats: Times = 1
+    utterances: Times = 2
     bare: bool = False
     """Whether undated finals have no word times either."""
 
     def __post_init__(self) -> None:
+        """See `DoubleFault`; and the values of its own fields."""
+        super().__post_init__()
         if self.code not in grpc.StatusCode.__members__ or self.code == "OK":
             raise ValueError(f"{self.code!r} is no gRPC status to fail with; use one such as UNAVAILABLE")
         if self.refusal and self.refusal not in REFUSALS:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 _Z95 = 1.6449  # the standard normal's 95th percentile
 
@@ -19,7 +21,7 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A stream without audio for this long is ended."""
     max_message_bytes: int = 25_600
     """Audio in one streaming message."""
-    streams_per_connection: int = 100
+    streams_per_connection: Annotated[int, Meta(ge=1)] = 100
     """HTTP/2's concurrent streams; the next one waits."""
     connection_age_s: float = 0.0
     """Age at which a connection gets HTTP/2's GOAWAY, in seconds (gRPC varies it by a tenth); 0: never."""
@@ -48,9 +50,9 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
     silence_ms: int = 500
     """Audio without speech that ends an utterance."""
-    final_p50_s: float = 0.878
+    final_p50_s: Annotated[float, Meta(gt=0)] = 0.878
     """Median time from the end of speech to its final (measured with Google); a lognormal with `final_p95_s`."""
-    final_p95_s: float = 1.155
+    final_p95_s: Annotated[float, Meta(gt=0)] = 1.155
     final_latency_s: float | None = None
     """A fixed time instead of the distribution."""
     half_close_latency_s: float = 0.08

@@ -10,7 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import grpc
-import msgspec
+
+from batkol.simulators.double_faults import DoubleFault, Number, Seconds, Times
 
 
 class GoogleVoiceFaultKind(StrEnum):
@@ -26,19 +27,19 @@ class GoogleVoiceFaultKind(StrEnum):
     HEADER = "header"  # each text's sound has a WAV header
 
 
-class GoogleVoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GoogleVoiceFault(DoubleFault, frozen=True, kw_only=True):
     """One thing that goes wrong, and in which sessions. Without `sessions` it befalls all."""
 
     kind: GoogleVoiceFaultKind
-    sessions: tuple[int, ...] = ()
+    sessions: tuple[Number, ...] = ()
     """The double's first, second, … session since its start or last reset."""
-    times: int | None = None
+    times: Times | None = None
     """Number of sessions that it hits before it is over."""
-    lasts_s: float | None = None
+    lasts_s: Seconds | None = None
     """Seconds after its injection in which it hits sessions."""
-    at_s: float = 0.0
+    at_s: Seconds = 0.0
     """Seconds of the session's sound that come before it."""
-    latency_s: float = 0.0
+    latency_s: Seconds = 0.0
     code: str = "UNAVAILABLE"
     text: str = "A fault of the double."
 
@@ -47,5 +48,7 @@ class GoogleVoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return not self.sessions or session in self.sessions
 
     def __post_init__(self) -> None:
-        if self.code not in grpc.StatusCode.__members__:
-            raise ValueError(f"{self.code} is no status of gRPC; one is UNAVAILABLE")
+        """See `DoubleFault`; and the values of its own fields."""
+        super().__post_init__()
+        if self.code not in grpc.StatusCode.__members__ or self.code == "OK":
+            raise ValueError(f"{self.code!r} is no gRPC status to fail with; use one such as UNAVAILABLE")

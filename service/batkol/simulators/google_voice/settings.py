@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 STREAMING: Final = "Chirp3-HD"
 """The family of voices that stream; the others refuse (googleapis/google-cloud-node 6594)."""
@@ -35,7 +36,7 @@ class GoogleVoiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The most that is added to it at random."""
     pace: float = 4.0
     """Times real time at which sound is sent; 0: all at once. Google's is not published."""
-    chunk_ms: tuple[int, int] = (20, 260)
+    chunk_ms: tuple[Annotated[int, Meta(ge=1)], int] = (20, 260)
     """Least and most sound in one message, drawn for each."""
     jitter_s: float = 0.03
     """The most by which a message comes late, drawn for each."""
@@ -43,7 +44,7 @@ class GoogleVoiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Least and most silence before the first sound of a text."""
     header: bool = False
     """Whether the sound begins with a WAV header, as the enum of encodings says of mu-law."""
-    streams_per_connection: int = 100
+    streams_per_connection: Annotated[int, Meta(ge=1)] = 100
     seed: int = 0
 
     def first_sound(self, draw: random.Random) -> float:

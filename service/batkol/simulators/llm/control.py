@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from batkol.answers import UNREADABLE
+from batkol.simulators.double_faults import inject
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault
 
@@ -34,7 +35,7 @@ def route(method: str, path: str, body: bytes, controlled: ControlledLLM) -> tup
     """Carry out a request; return status and answer."""
     match method, path:
         case "POST", "/faults":
-            return _inject(body, controlled)
+            return inject(body, controlled, LLMFault)
         case "POST", "/rules":
             return _script(body, controlled)
         case "GET", "/rules":
@@ -50,15 +51,6 @@ def route(method: str, path: str, body: bytes, controlled: ControlledLLM) -> tup
         case _:
             where = ", ".join(f"{CONTROL}/{each}" for each in ("faults", "rules", "stats", "reset"))
             return 404, {"error": f"Nothing is here; use {where} or {CONTROL}/healthz."}
-    return 200, controlled.faults()
-
-
-def _inject(body: bytes, controlled: ControlledLLM) -> tuple[int, Any]:
-    try:
-        faults = msgspec.json.decode(body, type=LLMFault | list[LLMFault])
-    except UNREADABLE as error:
-        return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
-    controlled.inject(*([faults] if isinstance(faults, LLMFault) else faults))
     return 200, controlled.faults()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import msgspec
+from batkol.simulators.double_faults import DoubleFault, ErrorStatus, Number, Seconds, Times
 
 
 class VoiceFaultKind(StrEnum):
@@ -25,21 +25,21 @@ class VoiceFaultKind(StrEnum):
     HEADER = "header"  # a WAV file in spite of `response_format=pcm`
 
 
-class VoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VoiceFault(DoubleFault, frozen=True, kw_only=True):
     """One thing that goes wrong, and for which requests. Without `requests` it befalls all."""
 
     kind: VoiceFaultKind
-    requests: tuple[int, ...] = ()
+    requests: tuple[Number, ...] = ()
     """The double's first, second, … request since its start or last reset."""
-    times: int | None = None
+    times: Times | None = None
     """Number of requests that it hits before it is over."""
-    lasts_s: float | None = None
+    lasts_s: Seconds | None = None
     """Seconds after its injection in which it hits requests."""
-    at_s: float = 0.0
+    at_s: Seconds = 0.0
     """For STALL and CUT: seconds of sound that come before it."""
-    latency_s: float = 0.0
+    latency_s: Seconds = 0.0
     """For SLOW."""
-    status: int = 500
+    status: ErrorStatus = 500
     """For REFUSE."""
     code: str | None = None
     """For REFUSE: the error's code; without one, the usual code of the status."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 PROFILES: Final = {
     "gradium": 0.155,
@@ -40,7 +41,7 @@ class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One of `PROFILES`, in the place of `first_byte_s`: the delay is then drawn around the published median."""
     pace: float = 4.0
     """Times real time at which sound is sent; 0: all at once."""
-    chunk_ms: int = 40
+    chunk_ms: Annotated[int, Meta(ge=1)] = 40
     """Sound in one chunk of the body."""
     jitter_s: float = 0.03
     """The most by which a chunk comes late, drawn for each; with `pace=0` none does."""

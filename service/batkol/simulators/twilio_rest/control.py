@@ -12,6 +12,7 @@ from batkol.simulators.google.control import serve_control
 from batkol.simulators.twilio_rest.calls import RestCall
 from batkol.simulators.twilio_rest.faults import TwilioFault
 from batkol.simulators.twilio_rest.server import TwilioDouble
+from batkol.twilio.call_resource import is_call_sid
 
 
 async def serve_twilio_control(double: TwilioDouble, host: str, port: int) -> asyncio.Server:
@@ -22,7 +23,10 @@ async def serve_twilio_control(double: TwilioDouble, host: str, port: int) -> as
             calls = msgspec.json.decode(body, type=RestCall | list[RestCall])
         except UNREADABLE as error:
             return 400, {"error": f"This is no call: {error}. Send one such as " + '{"sid": "CA…"}, or a list.'}
-        for call in [calls] if isinstance(calls, RestCall) else calls:
+        several = [calls] if isinstance(calls, RestCall) else calls
+        if not all(is_call_sid(call.sid) for call in several):
+            return 400, {"error": "This is no call: its `sid` is no call SID; one is CA and 32 hexadecimal digits."}
+        for call in several:
             double.put(call)
         return 200, double.calls()
 

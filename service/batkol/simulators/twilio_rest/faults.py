@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import msgspec
-
+from batkol.simulators.double_faults import DoubleFault, Seconds, Times
 from batkol.simulators.twilio_rest.refusals import MESSAGES
 
 
@@ -22,19 +21,21 @@ class TwilioFaultKind(StrEnum):
     OTHER = "other"  # the resource of another call
 
 
-class TwilioFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TwilioFault(DoubleFault, frozen=True, kw_only=True):
     """One thing that goes wrong. Without `contains` it hits every request."""
 
     kind: TwilioFaultKind
     code: int = 20500
     """For REFUSE: Twilio's code, which has its HTTP status."""
-    latency_s: float = 0.0
+    latency_s: Seconds = 0.0
     """For SLOW."""
-    times: int | None = None
+    times: Times | None = None
     """Number of requests that the fault hits before it is over."""
     contains: str = ""
     """The text that the request's path must contain."""
 
     def __post_init__(self) -> None:
+        """See `DoubleFault`; and the values of its own fields."""
+        super().__post_init__()
         if self.code not in MESSAGES:
             raise ValueError(f"code {self.code} is none to refuse with; use one of {', '.join(map(str, MESSAGES))}")

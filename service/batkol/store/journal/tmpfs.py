@@ -20,6 +20,7 @@ from typing import Final
 
 import structlog
 
+from batkol.paths import is_folder
 from batkol.store.journal.framing import Frame, frames
 
 DROPPED_AT: Final = 64 << 10
@@ -157,7 +158,7 @@ def memory_folders(folder: Path, memory: Path | None) -> list[Path]:
     Its name in `memory` is random, and kept in the journal's folder: pods that share `memory` do not share it.
     """
     beside = folder / "front"
-    if memory is None or not memory.is_dir():
+    if memory is None or not is_folder(memory):
         return [beside]
     return [memory / f"batkol-{_identity(folder)}", beside]
 

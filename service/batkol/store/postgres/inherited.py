@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from batkol.errors import ConfigurationError
+from batkol.paths import is_file
 from batkol.store.postgres.parameters import ANY_OF
 
 _ALWAYS: Final = {
@@ -58,7 +59,7 @@ def _check_files(query: Mapping[str, str]) -> None:
         if parameter not in query and (path := os.environ.get(variable))
     }
     for variable, path in used.items():
-        if not Path(path).is_file():
+        if not is_file(Path(path)):
             raise _refused(variable, "does not name a file")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:

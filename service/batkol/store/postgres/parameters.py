@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from batkol.errors import ConfigurationError
+from batkol.paths import in_home, is_file
 
 _TLS: Final = ("disable", "require", "verify-ca", "verify-full")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,40}")
@@ -183,13 +184,13 @@ def _options(text: str) -> str:
 def _check_files(query: Mapping[str, str], tls: str) -> None:
     """Load what the driver would load at each connection, and refuse at each."""
     for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"):
-        if query.get(name) and not Path(query[name]).is_file():
+        if query.get(name) and not is_file(Path(query[name])):
             raise ConfigurationError(
                 f"{name} in DATABASE_URL is not a file" + (_AUTHORITY if name == "sslrootcert" else "")
             )
     inherited = "" if tls == "disable" else os.environ.get("PGSSLROOTCERT", "")  # the driver reads it, too
     authority = query.get("sslrootcert") or inherited
-    if tls.startswith("verify") and not authority and not (Path.home() / ".postgresql" / "root.crt").is_file():
+    if tls.startswith("verify") and not authority and not is_file(in_home(".postgresql/root.crt")):
         raise ConfigurationError(f"sslmode={tls} in DATABASE_URL needs sslrootcert=FILE{_AUTHORITY}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:

@@ -36,10 +36,10 @@ def test_a_file_of_any_rate_is_played_at_the_telephone_s_and_its_loud_part_is_kn
     assert abs(found.begins - 2400) <= 160
     assert abs(found.ends - 6400) <= 160
     assert not found.is_faint
-    assert found.level == "its loudest 20 ms have -9 dBFS"
+    assert found.level == "has -9 dBFS in its loudest 20 ms"
 
 
-@pytest.mark.parametrize(("peak", "level"), [(0.0, "it is silent"), (0.002, "its loudest 20 ms have -57 dBFS")])
+@pytest.mark.parametrize(("peak", "level"), [(0.0, "is silent"), (0.002, "has -57 dBFS in its loudest 20 ms")])
 def test_silence_and_a_whisper_are_too_quiet_to_be_speech(peak: float, level: str, tmp_path: Path) -> None:
     found = read_recording(stereo_file(tmp_path / "a.wav", peak=peak))
 
