@@ -12,6 +12,8 @@ cause may carry speech). A hang-up is not an error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class BatkolError(Exception):
     """Base of everything Batkol raises on purpose."""
@@ -36,7 +38,7 @@ class PeerError(CallError):
 class UpstreamError(CallError):
     """A recognizer failed. `reason` is a short stable word for metrics; `retryable` is true if a retry may succeed.
 
-    `remedy` is a sentence that says what to do, empty where the recognizer's own words say it.
+    `remedy` is a sentence that says what to do, empty where the other words say it.
     """
 
     def __init__(self, message: str, *, reason: str, retryable: bool, remedy: str = "") -> None:
@@ -44,3 +46,11 @@ class UpstreamError(CallError):
         self.reason = reason
         self.retryable = retryable
         self.remedy = remedy
+
+
+OnOutcome = Callable[[UpstreamError | None], None]
+"""Is called with what a request to a server came to: an error, or None where the server answered."""
+
+
+def unwatched(_: UpstreamError | None) -> None:
+    """Take no note: the default `OnOutcome`."""

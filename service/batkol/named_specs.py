@@ -43,6 +43,14 @@ def read(value: object, kind: type[Spec], example: str, *, reserved: str = DEFAU
     return {_name(name, reserved): _spec(name, spec, kind) for name, spec in found.items()}
 
 
+def settings_of(name: str, key_env: str, variables: str) -> str:
+    """Return the sentence that says where the settings of a server are; `variables` is `ANSWERER` or `VOICE`."""
+    if name == DEFAULT:
+        return f"Its settings are {variables}_URL, {variables}_MODEL and {variables}_API_KEY; restart after a change."
+    key = f", its key {key_env}" if key_env else ""
+    return f"Its settings are the entry `{name}` of {variables}S{key}; restart after a change."
+
+
 def check_keys(name: str, key_env: str, environ: Mapping[str, str]) -> str:
     """Return the secret in the variable that a description names; "" if it names none. Raises `ValueError`."""
     if not key_env:

@@ -43,6 +43,16 @@ class TuningStatus(msgspec.Struct, frozen=True, kw_only=True):
     applied_at: str | None = None  # None: still the defaults
 
 
+class UpstreamStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The last answer of a server behind the agent. Of `app.upstreams`."""
+
+    state: str = ""  # `transcription.health.CheckState`; `not_asked` also where no server is behind it
+    since: str | None = None  # when it began to answer so; None: not asked so far
+    reason: str = ""  # why it gave no answer
+    said: str = ""  # the same in a sentence, with the server's status; never a text of the server's
+    remedy: str = ""  # what to do about it; empty where waiting is all there is to do
+
+
 class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The built-in agent. Of `app.agent`."""
 
@@ -50,6 +60,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     answerer: str = ""
     voice: str = ""
     greeting: bool = False  # whether a call begins with one
+    answerers: Mapping[str, UpstreamStatus] = {}  # by their names; those that a server is behind
+    voices: Mapping[str, UpstreamStatus] = {}
 
 
 class ReplyStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,6 +261,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     tuning: TuningStatus = TuningStatus()
     agent: AgentStatus = AgentStatus()
     reply: ReplyStatus = ReplyStatus()
+    twilio_api: UpstreamStatus = UpstreamStatus()
     live: LiveStatus = LiveStatus()
     flags: FlagsStatus = FlagsStatus()
     recognizer: RecognizerStatus = RecognizerStatus()

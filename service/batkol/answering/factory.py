@@ -14,6 +14,8 @@ from batkol.answering.openai import OpenAIAnswerer
 from batkol.answering.prompted import PromptedAnswerer
 from batkol.answering.specs import AnswererSpec
 from batkol.answering.webhook import WebhookAnswerer
+from batkol.errors import OnOutcome, unwatched
+from batkol.named_specs import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class AnswererParts:
     """Whether one more request may be in vain."""
     on_hedge: Callable[[str, HedgeOutcome], None] = lambda _, __: None
     on_failover: Callable[[str, str], None] = lambda _, __: None
+    watch: Callable[[str, str], OnOutcome] = lambda _, __: unwatched
+    """Takes note of what an answerer answers. The second argument says where its settings are, a sentence."""
 
 
 class Answerers:
@@ -35,7 +39,9 @@ class Answerers:
         self._specs = specs
         self._parts = parts or AnswererParts()
         self.servers: Mapping[str, Answerer] = {
-            name: _single(spec, keys.get(name, "")) for name, spec in specs.items() if spec.kind != "hedged"
+            name: _single(name, spec, keys.get(name, ""), self._parts.watch)
+            for name, spec in specs.items()
+            if spec.kind != "hedged"
         }
         """Answerers that are asked themselves: neither hedged, nor with one behind them."""
         self.by_name: Mapping[str, Answerer] = {name: self._whole(name) for name in specs}
@@ -78,7 +84,10 @@ class Answerers:
         )
 
 
-def _single(spec: AnswererSpec, key: str) -> Answerer:
+def _single(name: str, spec: AnswererSpec, key: str, watch: Callable[[str, str], OnOutcome]) -> Answerer:
+    if spec.kind not in {"openai", "webhook"}:
+        return Echo()
+    on_outcome = watch(name, settings_of(name, spec.key_env, "ANSWERER"))
     match spec.kind:
         case "openai":
             return OpenAIAnswerer(
@@ -87,8 +96,8 @@ def _single(spec: AnswererSpec, key: str) -> Answerer:
                 api_key=key,
                 max_tokens=spec.max_tokens,
                 temperature=spec.temperature,
+                on_outcome=on_outcome,
             )
         case "webhook":
-            return WebhookAnswerer(url=spec.url, secret=key)
-        case _:
-            return Echo()
+            return WebhookAnswerer(url=spec.url, secret=key, on_outcome=on_outcome)
+    raise AssertionError(spec.kind)

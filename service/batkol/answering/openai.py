@@ -16,6 +16,7 @@ from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
 from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer
 from batkol.answers import AnswerError, exchange
+from batkol.errors import OnOutcome, unwatched
 from batkol.http_client.ending import read_to_end
 from batkol.urls import masked, without_login
 
@@ -66,9 +67,11 @@ class OpenAIAnswerer:
         hold_s: float = HOLD_S,
         connections: int = 200,
         name: str = "openai",
+        on_outcome: OnOutcome = unwatched,
     ) -> None:
         self.figures = AnswererFigures()
         self._name = name
+        self._on_outcome = on_outcome
         self._who = f"The answerer {name} ({masked(without_login(url)[0])})"
         self._model = model
         self._prompt = prompt
@@ -101,18 +104,21 @@ class OpenAIAnswerer:
         try:
             async with aclosing(self._texts(question, stream)) as texts:
                 async for text in texts:
+                    self._on_outcome(None)
                     yield text
             for call in (calls := stream.calls.whole()):
                 yield call
             if stream.usage is not None:
                 yield stream.usage
             ended = True
+            self._on_outcome(None)
             figures.tool_calls += len(calls)
             figures.finished += 1
             figures.cut_short += stream.finish_reason == "length"
-        except AnswererError:
+        except AnswererError as error:
             ended = True
             figures.failed += 1
+            self._on_outcome(error)
             raise
         finally:
             figures.cancelled += not ended
@@ -124,7 +130,11 @@ class OpenAIAnswerer:
         Raises `AnswererError` if the server cannot be reached or refuses the key. Another refusal is none: the
         connection is there.
         """
-        await asyncio.gather(*(self._warm_one() for _ in range(connections)))
+        try:
+            await asyncio.gather(*(self._warm_one() for _ in range(connections)))
+        except AnswererError as error:
+            self._on_outcome(error)
+            raise
 
     async def aclose(self) -> None:
         """Close the connections; answers under way end in an `AnswererError`."""

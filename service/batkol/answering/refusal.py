@@ -18,7 +18,9 @@ class Refusal(NamedTuple):
 
     def error(self, who: str, shown: str) -> AnswererError:
         """Return the error for an answer; `shown` is what of it may be shown."""
-        return AnswererError(f"{who} answered {shown}. {self.remedy}", reason=self.reason, retryable=self.retryable)
+        return AnswererError(
+            f"{who} answered {shown}. {self.remedy}", reason=self.reason, retryable=self.retryable, remedy=self.remedy
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,8 +139,10 @@ class AnswererServer:
                 reason="busy",
                 retryable=True,
             )
+        remedy = "Check its URL, and whether the server runs."
         return AnswererError(
-            f"{self._who} cannot be reached ({type(error).__name__}). Check its URL, and whether the server runs.",
+            f"{self._who} cannot be reached ({type(error).__name__}). {remedy}",
             reason="unavailable",
             retryable=True,
+            remedy=remedy,
         )

@@ -9,11 +9,12 @@ from typing import Final
 
 import httpx
 
-from batkol.answering.answerer import AnswerPart, Question
+from batkol.answering.answerer import AnswererError, AnswerPart, Question
 from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer
 from batkol.answering.webhook_refusals import refused
 from batkol.answering.webhook_wire import AnswerReader, reader, request_body
+from batkol.errors import OnOutcome, unwatched
 from batkol.http_client.ending import read_to_end
 from batkol.http_client.signature import WebhookSigner
 from batkol.urls import masked
@@ -29,9 +30,17 @@ class WebhookAnswerer:
     """
 
     def __init__(
-        self, *, url: str, secret: str = "", limits: Limits = _LIMITS, hold_s: float = HOLD_S, connections: int = 200
+        self,
+        *,
+        url: str,
+        secret: str = "",
+        limits: Limits = _LIMITS,
+        hold_s: float = HOLD_S,
+        connections: int = 200,
+        on_outcome: OnOutcome = unwatched,
     ) -> None:
         self._limits = limits
+        self._on_outcome = on_outcome
         self._who = f"The answerer {self.name} ({masked(url)})"
         self._signer = WebhookSigner(secret)
         self._server = AnswererServer(self._who, url, limits=limits, connections=connections, refused=refused)
@@ -44,11 +53,22 @@ class WebhookAnswerer:
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """See `Answerer.answer`. Closing it, or cancelling the wait for a part, closes the connection at once."""
+        try:
+            async with aclosing(self._answer(question)) as parts:
+                async for part in parts:
+                    self._on_outcome(None)
+                    yield part
+        except AnswererError as error:
+            self._on_outcome(error)
+            raise
+
+    async def _answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         patience = AnswerPatience(self._limits, self._who)
         content = request_body(question)
         response = await self._server.ask(content, patience, self._signer.headers(content))
         try:
             if response.status_code == httpx.codes.NO_CONTENT:
+                self._on_outcome(None)
                 return  # an empty answer
             await self._server.check(response, patience)
             answer = reader(self._who, response.headers.get("Content-Type", ""))

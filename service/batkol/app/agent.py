@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -18,6 +18,7 @@ from batkol.answering.hedged import HedgeOutcome
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.app.agent_settings import LiveAgentSettings, Phrases
 from batkol.app.speakers import SpeakersByFlag, Speaking
+from batkol.app.upstreams import Upstreams
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent
 from batkol.conversation.budget import SpeculationBudget
@@ -58,6 +59,7 @@ class AgentParts:
     """The context of the flags for the call with this SID."""
     chosen_of: Callable[[str], Chosen]
     """The choice that was made for the call with this SID."""
+    upstreams: Upstreams = field(default_factory=Upstreams)
 
 
 async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, tasks: Tasks) -> Agent:
@@ -67,9 +69,10 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     voice that is not installed.
     """
     budget = SpeculationBudget(settings.speculative_attempts_per_minute)
-    answerers = _answerers(settings, parts.metrics, budget)
+    answerers = _answerers(settings, parts, budget)
     stack.push_async_callback(answerers.aclose)
-    made = VoicesByName(settings.voice_specs, settings.voice_keys(), parts.voices)
+    watched = replace(parts.voices, watch=parts.upstreams.voice)
+    made = VoicesByName(settings.voice_specs, settings.voice_keys(), watched)
     stack.push_async_callback(made.aclose)
     in_force = LiveAgentSettings(settings, parts.live)
     voices = {name: await begin_to_speak(name, voice, in_force, stack, tasks) for name, voice in made.whole.items()}
@@ -99,7 +102,8 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     )
 
 
-def _answerers(settings: Settings, metrics: Metrics, budget: SpeculationBudget) -> Answerers:
+def _answerers(settings: Settings, agent_parts: AgentParts, budget: SpeculationBudget) -> Answerers:
+    metrics = agent_parts.metrics
 
     def failed_over(name: str, reason: str) -> None:
         metrics.replies.failed_over(name, reason)
@@ -109,6 +113,7 @@ def _answerers(settings: Settings, metrics: Metrics, budget: SpeculationBudget) 
         may_hedge=lambda: budget.spend(asyncio.get_running_loop().time()),
         on_hedge=metrics.replies.hedged,
         on_failover=failed_over,
+        watch=agent_parts.upstreams.answerer,
     )
     return Answerers(settings.answerer_specs, settings.answerer_keys(), parts)
 
@@ -175,25 +180,12 @@ def peers(settings: Settings) -> tuple[Mapping[str, Peer], Mapping[str, Peer]]:
 
 
 async def warm_up(answerer: OpenAIAnswerer) -> None:
-    """Open a connection before the first caller needs it; log what would keep the answerer from answering."""
-    try:
+    """Open a connection before the first caller needs it. What would keep the answerer from answering is noted."""
+    with suppress(AnswererError):
         await answerer.warm_up()
-    except AnswererError as error:
-        log.error(
-            "[AGENT] the answerer cannot be used; until it can, callers hear the one behind it, or the apology",
-            reason=error.reason,
-            error=str(error),
-        )
 
 
 async def warm_up_voice(voice: ConnectedVoice) -> None:
-    """Open a connection before the first caller needs it; log what would keep the voice from speaking."""
-    try:
+    """Open a connection before the first caller needs it. What would keep the voice from speaking is noted."""
+    with suppress(VoiceError):
         await voice.warm_up()
-    except VoiceError as error:
-        log.error(
-            "[VOICE] the voice cannot be used; until it can, callers hear the voice behind it, or stored phrases",
-            voice=voice.name,
-            reason=error.reason,
-            error=str(error),
-        )

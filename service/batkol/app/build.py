@@ -149,8 +149,9 @@ async def _service(
         store=store,
         tasks=tasks,
         agent=made,
-        telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks),
-        twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
+        upstreams=(upstreams := parts.upstreams),
+        telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks, upstreams.twilio_calls),
+        twilio_api=await twilio_api(settings, stack, tasks, upstreams.twilio_streams, within_s=patience.twilio_api),
     )
 
 

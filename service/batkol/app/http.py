@@ -176,7 +176,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(
         service.why_not_ready,
-        service.health.degraded,
+        service.degraded,
         service.why_not_alive,
         unreachable=through.why_not,
         words=service.health.words,

@@ -12,6 +12,7 @@ import structlog
 from batkol import __version__
 from batkol.app.agent_settings import calls_using
 from batkol.app.speakers import chosen, flag_context
+from batkol.app.upstreams import Upstreams
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import HANDOVER_S, Drain
 from batkol.calls.heartbeat import Heartbeat
@@ -68,6 +69,7 @@ class Service:
     peer_ends: PeerEnds | None = None
     """The other pods, which get the news of ends of calls; None where none are named."""
     agent: Agent | None = None
+    upstreams: Upstreams = field(default_factory=Upstreams)
     telephone: Telephone = field(default_factory=Telephone)
     twilio_api: TwilioApi | None = None
     """None while no stream makes the service ask Twilio."""
@@ -110,7 +112,10 @@ class Service:
                 answerer=settings.answerer if settings.agent_replies else "",
                 voice=settings.voice,
                 greeting=bool(self.live.reply.phrase_texts().get("greeting", settings.greeting)),
+                answerers={name: server.status for name, server in self.upstreams.answerers.items()},
+                voices={name: server.status for name, server in self.upstreams.voices.items()},
             ),
+            twilio_api=self.upstreams.twilio,
             reply=self.live.reply_status(calls_using(calls, self.live.reply.name)),
             live=self.live.status(),
             flags=self.flags.status(),
@@ -159,6 +164,10 @@ class Service:
     def why_not_ready(self) -> str | None:
         """The reason why this pod should get no new call, or None."""
         return "draining" if self.calls.draining else self.tasks.why_not_ready() or self.health.why_not_ready()
+
+    def degraded(self) -> str | None:
+        """What a ready pod does without, or None: steps of recognition, answerers and voices that are refused."""
+        return ", ".join(filter(None, (self.health.degraded(), *self.upstreams.refused()))) or None
 
     def why_not_alive(self) -> str | None:
         """The reason why this process should be replaced, or None: it recognizes nothing, and no call is left to lose.

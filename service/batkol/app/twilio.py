@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
-import structlog
-
 from batkol.calls.telephone import LinePatience, Telephone
 from batkol.conversation.agent import Agent
-from batkol.errors import UpstreamError
+from batkol.errors import OnOutcome, UpstreamError, unwatched
 from batkol.settings import Settings
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
@@ -26,10 +24,10 @@ NO_CALL: Final = "CA" + "0" * 32
 CHECKED_S: Final = 4.0
 """Seconds for the check of the credentials."""
 
-log = structlog.get_logger()
 
-
-async def twilio_api(settings: Settings, stack: AsyncExitStack, tasks: Tasks, *, within_s: float) -> TwilioApi | None:
+async def twilio_api(
+    settings: Settings, stack: AsyncExitStack, tasks: Tasks, on_outcome: OnOutcome = unwatched, *, within_s: float
+) -> TwilioApi | None:
     """Return the API that streams of the user's own TwiML are checked with; None where none is checked so.
 
     Its credentials are checked beside the start: a Twilio that is away does not delay it.
@@ -38,7 +36,7 @@ async def twilio_api(settings: Settings, stack: AsyncExitStack, tasks: Tasks, *,
     if not (settings.takes_own_twiml and logins):
         return None
     account = TwilioAccount(url=settings.twilio_api_url, sid=settings.twilio_account_sid, logins=logins)
-    api = TwilioApi(account, within_s=within_s)
+    api = TwilioApi(account, within_s=within_s, on_outcome=on_outcome)
     stack.push_async_callback(api.aclose)
     await tasks.own(stack, partial(_check, api), "twilio.check", may_return=True)
     return api
@@ -53,7 +51,9 @@ def line(agent: Agent, metrics: Metrics, patience: LinePatience) -> Telephone:
     return Telephone(patience=patience, count=count, transfers=lambda: agent.settings().transfers)
 
 
-async def telephone(settings: Settings, telephone: Telephone, stack: AsyncExitStack, tasks: Tasks) -> Telephone:
+async def telephone(
+    settings: Settings, telephone: Telephone, stack: AsyncExitStack, tasks: Tasks, on_outcome: OnOutcome = unwatched
+) -> Telephone:
     """Return the telephone with access to Twilio's REST API, if the settings give it one.
 
     Its credentials are checked beside the start, unless `twilio_api` checks the same ones.
@@ -69,29 +69,17 @@ async def telephone(settings: Settings, telephone: Telephone, stack: AsyncExitSt
 
     updates = HttpUpdates(settings.twilio_api_url, logins)
     stack.push_async_callback(updates.aclose)
-    control = CallControl(updates.send, updates.who)
+    control = CallControl(updates.send, updates.who, on_outcome=on_outcome)
     if not settings.takes_own_twiml:
         await tasks.own(stack, partial(_check_control, settings, control), "twilio.control", may_return=True)
     return replace(telephone, control=control)
 
 
 async def _check_control(settings: Settings, control: CallControl) -> None:
-    try:
+    with suppress(UpstreamError):  # it is noted
         await control.complete(TwilioCall(settings.twilio_account_sid, NO_CALL), within_s=CHECKED_S)
-    except UpstreamError as error:
-        log.error(
-            "[TWILIO] Twilio's REST API cannot be asked; until it can, the service cannot transfer calls, and it hangs "
-            "up by closing the stream",
-            err=str(error),
-        )
 
 
 async def _check(api: TwilioApi) -> None:
-    try:
+    with suppress(UpstreamError):  # it is noted
         await api.call(NO_CALL)
-    except UpstreamError as error:
-        log.error(
-            "[TWILIO] Twilio's REST API cannot be asked; until it can, streams of your own TwiML without "
-            "STREAM_SECRET are refused",
-            err=str(error),
-        )

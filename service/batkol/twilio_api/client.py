@@ -15,6 +15,7 @@ from typing import Final
 import httpx
 
 from batkol.answers import PLAIN, Answer, AnswerError, exchange, no_cookies
+from batkol.errors import OnOutcome, unwatched
 from batkol.twilio.call_resource import BEFORE_THE_ANSWER, CallResource, is_call_sid
 from batkol.twilio_api import errors
 from batkol.twilio_api.errors import TwilioApiError
@@ -48,7 +49,10 @@ class TwilioAccount:
 class TwilioApi:
     """One for the process; asked by many streams at once."""
 
-    def __init__(self, account: TwilioAccount, *, within_s: float = WITHIN_S) -> None:
+    def __init__(
+        self, account: TwilioAccount, *, within_s: float = WITHIN_S, on_outcome: OnOutcome = unwatched
+    ) -> None:
+        self._on_outcome = on_outcome
         self.account_sid = account.sid
         self._logins = Logins(account.logins)
         self._within_s = within_s
@@ -79,11 +83,12 @@ class TwilioApi:
             if error is not None:
                 error = errors.clearer(error, earlier)
             if error is None and (found is None or found.status not in BEFORE_THE_ANSWER):
-                return found
+                break
             if clock() + pause >= until or (error is not None and not error.retryable):
                 break
             await asyncio.sleep(pause)
             pause *= 2
+        self._on_outcome(error)
         if error is not None:
             raise error
         return found

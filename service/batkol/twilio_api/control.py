@@ -17,6 +17,7 @@ import httpx
 
 from batkol.answers import PLAIN, Answer, AnswerError, exchange, no_cookies
 from batkol.backoff import Backoff
+from batkol.errors import OnOutcome, unwatched
 from batkol.twilio.call_resource import is_account_sid, is_call_sid
 from batkol.twilio_api import errors
 from batkol.twilio_api.errors import TwilioApiError
@@ -54,8 +55,11 @@ SendUpdate = Callable[[TwilioCall, Mapping[str, str]], Awaitable[Answer]]
 class CallControl:
     """One for the process; used by many calls at once."""
 
-    def __init__(self, send: SendUpdate, who: str, *, attempt_s: float = ATTEMPT_S) -> None:
+    def __init__(
+        self, send: SendUpdate, who: str, *, attempt_s: float = ATTEMPT_S, on_outcome: OnOutcome = unwatched
+    ) -> None:
         """`who` names the server in errors."""
+        self._on_outcome = on_outcome
         self._send = send
         self._who = who
         self._attempt_s = attempt_s
@@ -76,12 +80,16 @@ class CallControl:
         told: TwilioApiError | None = None
         for failures in count():
             try:
-                return await self._attempt(call, form, min(self._attempt_s, until - clock()))
+                done = await self._attempt(call, form, min(self._attempt_s, until - clock()))
             except TwilioApiError as error:
                 told = errors.clearer(error, told)
                 wait_s = _WAITS.wait_s(failures)
                 if not error.retryable or clock() + wait_s >= until:
+                    self._on_outcome(told)
                     raise told from None
+            else:
+                self._on_outcome(None)
+                return done
             await asyncio.sleep(wait_s)
         raise AssertionError("the attempts end with an answer or an error")
 

@@ -37,6 +37,11 @@ def clearer(error: TwilioApiError, earlier: TwilioApiError | None) -> TwilioApiE
     return earlier if earlier is not None and isinstance(error, NoAnswerError) else error
 
 
+_CREDENTIALS: Final = (
+    "Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and TWILIO_API_SECRET: all of one account."
+)
+
+
 class _Body(msgspec.Struct):
     code: int | None = None
 
@@ -61,21 +66,14 @@ def refused(who: str, answer: Answer) -> TwilioApiError:
     status, code = answer.status, code_of(answer)
     told = f"{status}, Twilio's code {code}" if code else f"{status}"
     if status in {401, 403}:
-        return TwilioApiError(
-            f"{who} refuses the service's credentials ({told}). Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or "
-            "TWILIO_API_KEY and TWILIO_API_SECRET: all of one account.",
-            reason="credentials",
-            retryable=False,
-        )
+        what = f"{who} refuses the service's credentials ({told})."
+        return _remedied(what, _CREDENTIALS, reason="credentials", retryable=False)
     if status == 429:
-        return TwilioApiError(
-            f"{who} refuses the request because the account sends too many at once ({told}). Set STREAM_SECRET, which "
-            "needs no request, or ask Twilio for a higher limit.",
-            reason="limited",
-            retryable=True,
-        )
+        what = f"{who} refuses the request because the account sends too many at once ({told})."
+        remedy = "Set STREAM_SECRET, which needs no request, or ask Twilio for a higher limit."
+        return _remedied(what, remedy, reason="limited", retryable=True)
     if status >= 500:
-        return TwilioApiError(f"{who} failed ({told}). See Twilio's status page.", reason="unavailable", retryable=True)
+        return _remedied(f"{who} failed ({told}).", "See Twilio's status page.", reason="unavailable", retryable=True)
     return not_twilio(who, f"it answered {told}")
 
 
@@ -85,21 +83,14 @@ def refused_update(who: str, answer: Answer) -> TwilioApiError:
     told = f"{status}, Twilio's code {code}" if code else f"{status}"
     if status == 401:
         error = refused(who, answer)
-        return TwilioApiError(str(error), reason="credentials", retryable=True)
+        return TwilioApiError(str(error), reason="credentials", retryable=True, remedy=error.remedy)
     if status == 403:
-        return TwilioApiError(
-            f"{who} does not let the service's credentials update this call ({told}). Give the API key of "
-            "TWILIO_API_KEY the right to update calls, or use the account's auth token.",
-            reason="credentials",
-            retryable=False,
-        )
+        what = f"{who} does not let the service's credentials update this call ({told})."
+        remedy = "Give the API key of TWILIO_API_KEY the right to update calls, or use the account's auth token."
+        return _remedied(what, remedy, reason="credentials", retryable=False)
     if status == 429:
-        return TwilioApiError(
-            f"{who} refuses the request because the account sends too many at once ({told}). Ask Twilio for a higher "
-            "limit.",
-            reason="limited",
-            retryable=True,
-        )
+        what = f"{who} refuses the request because the account sends too many at once ({told})."
+        return _remedied(what, "Ask Twilio for a higher limit.", reason="limited", retryable=True)
     if status >= 500:
         return refused(who, answer)
     if code is None:
@@ -110,6 +101,10 @@ def refused_update(who: str, answer: Answer) -> TwilioApiError:
         reason="refused",
         retryable=False,
     )
+
+
+def _remedied(what: str, remedy: str, *, reason: str, retryable: bool) -> TwilioApiError:
+    return TwilioApiError(f"{what} {remedy}", reason=reason, retryable=retryable, remedy=remedy)
 
 
 def unknown_call(who: str) -> TwilioApiError:
@@ -129,17 +124,15 @@ def check_call(who: str, answer: Answer, call_sid: str) -> None:
 
 def not_twilio(who: str, what: str) -> TwilioApiError:
     """Return the error for an answer that Twilio would not give."""
-    return TwilioApiError(
-        f"{who} does not answer as Twilio does: {what}. Check TWILIO_API_URL.", reason="malformed", retryable=False
-    )
+    what = f"{who} does not answer as Twilio does: {what}."
+    return _remedied(what, "Check TWILIO_API_URL.", reason="malformed", retryable=False)
 
 
 def unavailable(who: str, error: Exception) -> NoAnswerError:
     """Return the error for a server that gave no answer in time, or none at all."""
+    remedy = "Check the network to it, and Twilio's status page."
     return NoAnswerError(
-        f"{who} gave no answer ({type(error).__name__}). Check the network to it, and Twilio's status page.",
-        reason="unavailable",
-        retryable=True,
+        f"{who} gave no answer ({type(error).__name__}). {remedy}", reason="unavailable", retryable=True, remedy=remedy
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from batkol.errors import OnOutcome, unwatched
+from batkol.named_specs import DEFAULT, settings_of
 from batkol.telemetry.voice_metrics import VoiceCounts
 from batkol.voices.behind import SWITCHES, BehindVoice
 from batkol.voices.builtin import BuiltinVoice
@@ -28,10 +30,14 @@ class VoiceParts:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The variables in which `VoiceSpec.key_env` is looked up."""
     counts: VoiceCounts | None = None
+    watch: Callable[[str, str], OnOutcome] = lambda _, __: unwatched
+    """Takes note of what a voice's server answers. The second argument says where its settings are, a sentence."""
 
 
-def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str = "") -> Voice:
+def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str = "", entry: str = DEFAULT) -> Voice:
     """Make a voice. `name` is its name in metrics and events, the kind without one; `api_key` goes before `key_env`.
+
+    `entry` is its name in the settings.
 
     Raises `ConfigurationError` for a voice that is not installed. Nothing is connected yet: see `ConnectedVoice`.
     """
@@ -41,9 +47,12 @@ def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str
         case "espeak":
             return EspeakVoice(language=parts.language)
         case "openai":
-            return OpenAIVoice(url=spec.url, model=spec.model, voice=spec.name or "alloy", api_key=key, name=name)
+            watch = parts.watch(entry, settings_of(entry, spec.key_env, "VOICE"))
+            return OpenAIVoice(
+                url=spec.url, model=spec.model, voice=spec.name or "alloy", api_key=key, name=name, on_outcome=watch
+            )
         case "google":
-            return _google(spec, parts, name)
+            return _google(spec, parts, name, parts.watch(entry, "Restart after a change of a setting."))
         case "builtin":
             return BuiltinVoice()
 
@@ -55,7 +64,7 @@ class VoicesByName:
         self._specs = specs
         self._parts = parts
         self.alone: Mapping[str, Voice] = {
-            name: voice_of(spec, parts, api_key=keys.get(name, "")) for name, spec in specs.items()
+            name: voice_of(spec, parts, api_key=keys.get(name, ""), entry=name) for name, spec in specs.items()
         }
         """Voices without those behind them."""
         self.whole: Mapping[str, Voice] = {name: self._whole(name) for name in specs}
@@ -77,9 +86,11 @@ class VoicesByName:
         return BehindVoice(voice, self._whole(spec.then), within_s=spec.then_after_ms / 1000, on_switch=told)
 
 
-def _google(spec: VoiceSpec, parts: VoiceParts, name: str) -> Voice:
+def _google(spec: VoiceSpec, parts: VoiceParts, name: str, watch: OnOutcome) -> Voice:
     """Import Google's messages where a voice of Google's is used, and nowhere else."""
     from batkol.voices.google.voice import GoogleVoice  # noqa: PLC0415
 
     language = google_language(parts.language)
-    return GoogleVoice(parts.google, voice=google_name(spec.name, language), language=language, name=name)
+    return GoogleVoice(
+        parts.google, voice=google_name(spec.name, language), language=language, name=name, on_outcome=watch
+    )

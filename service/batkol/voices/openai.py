@@ -16,6 +16,7 @@ import httpx
 
 from batkol.answers import PLAIN, AnswerError, exchange, no_cookies
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.errors import OnOutcome, unwatched
 from batkol.http_client.poster import Poster
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import masked, without_login
@@ -52,8 +53,10 @@ class OpenAIVoice:
         name: str = "openai",
         limits: VoiceLimits | None = None,
         options: dict[str, str | float] | None = None,
+        on_outcome: OnOutcome = unwatched,
     ) -> None:
         self._name = name
+        self._on_outcome = on_outcome
         self._limits = limits or VoiceLimits()
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         base, login = without_login(url)
@@ -88,15 +91,26 @@ class OpenAIVoice:
             number = 0
             while (request := await reply.next()) is not None:
                 while (sound := await request.get()) is not None:
+                    self._on_outcome(None)
                     yield VoiceSound(sound, number)
                 yield VoiceSound(b"", number, last=True)
                 reply.sounded(request)
                 number += 1
+        except VoiceError as error:
+            self._on_outcome(error)
+            raise
         finally:
             await _end([reading, *reply.requests])
 
     async def warm_up(self) -> None:
         """See `ConnectedVoice`. Asks for the list of models: a server without one is there as well."""
+        try:
+            await self._ask_models()
+        except VoiceError as error:
+            self._on_outcome(error)
+            raise
+
+    async def _ask_models(self) -> None:
         try:
             answer = await exchange(self._client, "GET", "models", within_s=self._limits.first_s, largest=_LARGEST_LIST)
         except AnswerError:

@@ -29,7 +29,19 @@ _RESCHEDULED_S: Final = 0.05  # so much earlier than `between_s` may silence end
 _SOUND: Final = ("audio/pcm", "audio/l16", "audio/raw", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
 _UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
 _RETRYABLE_STATUS: Final = (408, 409, 425, 429)
-_REASONS: Final = {401: "unauthorized", 403: "unauthorized", 408: "deadline", 429: "rate_limited"}
+_KEY: Final = ("unauthorized", "the server refuses the API key: set a valid one, with the right to this model")
+_WHERE: Final = ("not_found", "the server has no such path or model: check the URL, which ends in /v1, and the model")
+_REFUSALS: Final = {
+    400: ("http_error", "the server refuses the request: check the model and the name of the voice"),
+    401: _KEY,
+    403: _KEY,
+    404: _WHERE,
+    405: _WHERE,
+    408: ("deadline", ""),
+    422: ("http_error", "the server refuses the request: check the model and the name of the voice"),
+    429: ("rate_limited", "the account sends too many requests: raise its limits"),
+}
+"""By status: the word for metrics, and what to do."""
 _NO_MONEY: Final = ("insufficient_quota", "billing_hard_limit_reached")
 
 
@@ -101,8 +113,8 @@ async def _answered(poster: Poster, content: bytes) -> AsyncIterator[httpx.Respo
 
 def unreachable(who: str) -> VoiceError:
     """Return the error for a server that does not answer at all."""
-    message = f"{who} cannot be reached; check VOICE_URL, and whether the server runs"
-    return VoiceError(message, reason="unavailable", retryable=True)
+    remedy = "check its URL, and whether the server runs"
+    return VoiceError(f"{who} cannot be reached; {remedy}", reason="unavailable", retryable=True, remedy=remedy)
 
 
 async def _check(response: httpx.Response) -> None:
@@ -125,13 +137,11 @@ async def _code(response: httpx.Response) -> str:
 
 def refusal(status: int, code: str = "") -> VoiceError:
     """Return the error of a status."""
+    reason, remedy = _REFUSALS.get(status, ("http_error", ""))
+    if 300 <= status < 400:
+        reason, remedy = "redirect", "a redirect is not followed: set the URL that the server sends clients to"
     if code in _NO_MONEY:
-        return VoiceError(f"the voice's account has no credit left (HTTP {status})", reason="quota", retryable=False)
-    hint = {401: "; check VOICE_API_KEY", 403: "; check VOICE_API_KEY", 404: "; check VOICE_URL and VOICE_MODEL"}
-    further = (
-        "; a redirect is not followed, set VOICE_URL to its target" if 300 <= status < 400 else hint.get(status, "")
-    )
-    retryable = status >= 500 or status in _RETRYABLE_STATUS
-    return VoiceError(
-        f"the voice answered HTTP {status}{further}", reason=_REASONS.get(status, "http_error"), retryable=retryable
-    )
+        reason, remedy = "quota", "the account has no credit left: add credit, or raise its limit"
+    retryable = reason != "quota" and (status >= 500 or status in _RETRYABLE_STATUS)
+    message = f"the voice answered HTTP {status}; {remedy}" if remedy else f"the voice answered HTTP {status}"
+    return VoiceError(message, reason=reason, retryable=retryable, remedy=remedy)

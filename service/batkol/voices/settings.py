@@ -100,7 +100,9 @@ class VoiceFields(EnvironmentSettings):
     voice_then_after_ms: int = Field(
         THEN_AFTER_MS, ge=100, le=10_000, description="Time without a sound after which VOICE_THEN speaks, ms."
     )
-    gcp_tts_endpoint: str = Field("", description="`host:port` of the voice double, instead of Google.")
+    gcp_tts_endpoint: str = Field(
+        "", description="`host:port` instead of Google's global host: a region of Google's, or the voice double."
+    )
     gcp_tts_insecure: bool = Field(False, description="Plaintext gRPC, for the voice double.")
     gcp_tts_max_sessions: int = Field(
         100, ge=1, description="Speaking sessions at Google that this pod may have at once, its share of the quota."

@@ -18,6 +18,27 @@ LARGEST: Final = 256 * 1024
 
 _TOO_MANY: Final = 429
 
+_RESTART: Final = "and restart."
+_KEY: Final = f"The server refuses the key: set WHISPER_API_KEY to a valid one, {_RESTART}"
+_PATH: Final = (
+    "The server has no /v1/audio/transcriptions, or no such model: check WHISPER_URL, which ends before /v1, and "
+    f"WHISPER_MODEL, {_RESTART}"
+)
+_REQUEST: Final = f"The server refuses the request: check WHISPER_MODEL and GCP_STT_LANGUAGE, {_RESTART}"
+_REDIRECT: Final = f"A redirect is not followed: set WHISPER_URL to its target, {_RESTART}"
+_REMEDIES: Final = {
+    400: _REQUEST,
+    401: _KEY,
+    402: "The account has no credit left: add credit.",
+    403: _KEY,
+    404: _PATH,
+    405: _PATH,
+    413: "The server takes no minute of sound: raise its limit.",
+    422: _REQUEST,
+    429: "The account sends too many requests: raise its limits.",
+}
+"""What to do, by status."""
+
 
 class _Answer(msgspec.Struct):
     text: str
@@ -65,7 +86,12 @@ class WhisperServer:
         except (httpx.TimeoutException, TimeoutError) as error:
             raise UpstreamError("Whisper did not answer in time", reason="deadline", retryable=True) from error
         except httpx.TransportError as error:
-            raise UpstreamError("Whisper cannot be reached", reason="unavailable", retryable=True) from error
+            raise UpstreamError(
+                "Whisper cannot be reached",
+                reason="unavailable",
+                retryable=True,
+                remedy="Check WHISPER_URL, and whether the server runs.",
+            ) from error
         _check_status(answer.status)
         return _text(answer.body)
 
@@ -77,7 +103,8 @@ class WhisperServer:
 def _check_status(status: int) -> None:
     if not 200 <= status < 300:
         retryable = status >= 500 or status == _TOO_MANY
-        raise UpstreamError(f"Whisper answered HTTP {status}", reason="http_error", retryable=retryable)
+        remedy = _REDIRECT if 300 <= status < 400 else _REMEDIES.get(status, "")
+        raise UpstreamError(f"Whisper answered HTTP {status}", reason="http_error", retryable=retryable, remedy=remedy)
 
 
 def _text(body: bytes) -> str:
@@ -90,4 +117,5 @@ def _text(body: bytes) -> str:
 def _malformed(why: str = "") -> UpstreamError:
     """Raise it `from None`: the cause may quote the body, and with it the transcript."""
     what = "Whisper's answer is not the expected JSON" + (f": {why}" if why else "")
-    return UpstreamError(what, reason="malformed", retryable=False)
+    remedy = f"WHISPER_URL is no server with OpenAI's /v1/audio/transcriptions: correct it, {_RESTART}"
+    return UpstreamError(what, reason="malformed", retryable=False, remedy=remedy)

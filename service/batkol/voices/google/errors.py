@@ -65,4 +65,5 @@ def refusal(code: grpc.StatusCode, text: str, *, begun: bool = False) -> VoiceEr
         message = f"the voice broke off within its sound (Google: {code.name}); {row.remedy}"
         return VoiceError(message, reason="cut_off", retryable=True)
     what = "the voice cannot be reached" if row.reason == "unavailable" else "the voice cannot speak"
-    return VoiceError(f"{what} (Google: {code.name}); {row.remedy}", reason=row.reason, retryable=row.retryable)
+    message = f"{what} (Google: {code.name}); {row.remedy}"
+    return VoiceError(message, reason=row.reason, retryable=row.retryable, remedy=row.remedy)

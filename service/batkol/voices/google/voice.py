@@ -15,6 +15,7 @@ from typing import Final
 
 import grpc
 
+from batkol.errors import OnOutcome, unwatched
 from batkol.voices.google import wire
 from batkol.voices.google.errors import refusal
 from batkol.voices.google.flight import KEEP_S, SpeakingRate
@@ -42,11 +43,13 @@ class GoogleVoice:
         limits: VoiceLimits | None = None,
         keep_s: float = KEEP_S,
         hold_s: float = LONGEST_HOLD_S,
+        on_outcome: OnOutcome = unwatched,
     ) -> None:
         self._sessions = sessions
         self._voice = voice
         self._language = language
         self._name = name
+        self._on_outcome = on_outcome
         self._limits = limits or VoiceLimits()
         self._keep_s = keep_s
         self._hold_s = hold_s
@@ -69,15 +72,26 @@ class GoogleVoice:
                 if _SPOKEN.search(text):
                     flight = await reply.send(text, self._rate)
                     while sound := await reply.sound(flight):
+                        self._on_outcome(None)
                         yield VoiceSound(sound, number)
                     self._rate.learn(text, flight.samples)
                 yield VoiceSound(b"", number, last=True)
                 number += 1
+        except VoiceError as error:
+            self._on_outcome(error)
+            raise
         finally:
             await reply.close()
 
     async def warm_up(self) -> None:
         """See `ConnectedVoice`. Asks for the list of the language's voices, which costs nothing."""
+        try:
+            await self._ask_names()
+        except VoiceError as error:
+            self._on_outcome(error)
+            raise
+
+    async def _ask_names(self) -> None:
         try:
             async with self._sessions.request() as channel, asyncio.timeout(self._limits.first_s):
                 names = await wire.voice_names(channel, self._language, self._limits.first_s)
@@ -87,10 +101,12 @@ class GoogleVoice:
         except grpc.aio.AioRpcError as error:
             raise refusal(error.code(), error.details() or "") from error
         if self._voice not in names:
+            remedy = "set its name (VOICE_NAME, or `name` in VOICES) to another one"
             raise VoiceError(
-                f"Google lists no voice {self._voice} for {self._language}; set VOICE_NAME to another one",
+                f"Google lists no voice {self._voice} for {self._language}; {remedy}",
                 reason="refused",
                 retryable=False,
+                remedy=remedy,
             )
 
     async def aclose(self) -> None:
