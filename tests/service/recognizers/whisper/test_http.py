@@ -83,19 +83,24 @@ async def test_silence_is_an_empty_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable"),
+    ("status", "retryable", "remedy"),
     [
-        ("500 Internal Server Error", True),
-        ("503 Service Unavailable", True),
-        ("429 Too Many Requests", True),
-        ("400 Bad Request", False),
-        ("401 Unauthorized", False),
-        ("404 Not Found", False),
-        ("413 Content Too Large", False),
+        ("500 Internal Server Error", True, ""),
+        ("503 Service Unavailable", True, ""),
+        ("429 Too Many Requests", True, "raise its limits"),
+        ("307 Temporary Redirect", False, "set WHISPER_URL to its target, and restart"),
+        ("400 Bad Request", False, "check WHISPER_MODEL and GCP_STT_LANGUAGE, and restart"),
+        ("401 Unauthorized", False, "set WHISPER_API_KEY to a valid one, and restart"),
+        ("403 Forbidden", False, "set WHISPER_API_KEY to a valid one, and restart"),
+        ("404 Not Found", False, "check WHISPER_URL, which ends before /v1, and WHISPER_MODEL, and restart"),
+        ("413 Content Too Large", False, "raise its limit"),
     ],
 )
-async def test_a_status_says_whether_to_try_again(status: str, retryable: bool) -> None:
+async def test_a_status_says_whether_to_try_again_and_what_to_do(status: str, retryable: bool, remedy: str) -> None:
     error = await refusal(http(status, b'{"error": "x"}'))
+
+    assert remedy in error.remedy
+    assert bool(remedy) is bool(error.remedy)
 
     assert (error.reason, error.retryable) == ("http_error", retryable)
     assert str(error) == f"Whisper answered HTTP {status[:3]}"
