@@ -166,19 +166,57 @@ async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> 
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("told", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
-def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: signal.Signals) -> None:
-    with subprocess.Popen(rig.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "a call of" in line:
-                break
+@pytest.mark.parametrize(
+    "told",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.nightly),
+        signal.SIGHUP,  # the terminal, or the connection to the machine, is gone
+    ],
+)
+def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: signal.Signals, tmp_path: Path) -> None:
+    with rehearsing(rig, tmp_path) as process:
         assert rig.flags.read_text() != FLAGS
         process.send_signal(told)
         process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 130
     assert rig.flags.read_text() == FLAGS
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.timeout(120)
+def test_a_rehearsal_that_is_killed_leaves_the_way_back_and_no_call(rig: Rig, tmp_path: Path) -> None:
+    with rehearsing(rig, tmp_path) as process:
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+    try:
+        (kept,) = tmp_path.glob("batkol-gonogo-*.json")
+        flipped, original = rig.flags.read_text(), kept.read_text()
+        until = time.monotonic() + PATIENCE_S
+        while (status := httpx.get(f"{rig.internal}/v1/status", trust_env=False).json())["active_calls"]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        rig.flags.write_text(FLAGS)
+
+    assert flipped != FLAGS
+    assert original == FLAGS
+    assert (status["ending_calls"], status["recognizer"]["streams"]) == (0, 0)
+
+
+@contextmanager
+def rehearsing(rig: Rig, temporary: Path) -> Iterator[subprocess.Popen[str]]:
+    """A rehearsal in its first call."""
+    with subprocess.Popen(
+        rig.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | {"TMPDIR": str(temporary), "COLUMNS": "400"},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "a call of" in line:
+                break
+        yield process
 
 
 @pytest.mark.timeout(120)

@@ -126,6 +126,31 @@ def test_the_file_sets_the_options_of_a_command_that_calls(words: tuple[str, ...
     assert f"batkol: {file} sets TWILIO_AUTH_TOKN, which is no setting: is it TWILIO_AUTH_TOKEN?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["call", "http://127.0.0.1:9", "--delay-ms", "nan"],
+        ["call", "http://127.0.0.1:9", "--jitter-ms", "inf"],
+        ["gonogo", "http://127.0.0.1:9", "--deadline", "nan"],
+        ["gonogo", "http://127.0.0.1:9", "--deadline", "inf"],
+        ["gonogo", "http://127.0.0.1:9", "--first-reply-ms", "nan"],
+        ["gonogo", "http://127.0.0.1:9", "--cadence-ms", "nan,nan"],
+        ["gonogo", "http://127.0.0.1:9", "--cadence-ms", "400,150"],
+        ["gonogo", "http://127.0.0.1:9", "--cadence-ms", "-1,inf"],
+        ["journal", "drain", "--within", "nan"],
+        ["journal", "drain", "--within", "-1"],
+        ["twilio-double", "--port", "65536"],
+        ["voice-double", "--google-control-port", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_option_can_have_is_refused_by_its_name(words: list[str]) -> None:
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+
+    assert done.exit_code == 2
+    assert words[-2] in done.stderr
+
+
 CALL = ["call", "http://127.0.0.1:9", "--words", "nothing"]
 
 

@@ -183,6 +183,7 @@ class Call:
             observe=self.reporter.replies.observe,
             hang_up=self.line_end.hang_up,
             transfer=self.line_end.transfer,
+            direction=self.identity.direction,
             log=self.log,
             caller=self.identity.to if outbound else self.identity.from_,
             called=self.identity.from_ if outbound else self.identity.to,

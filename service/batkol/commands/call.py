@@ -21,6 +21,7 @@ from batkol.commands.shared import (
     Url,
     console,
     exit_with,
+    finite,
     newest,
     refuse,
 )
@@ -45,10 +46,18 @@ Stay = Annotated[
 Abrupt = Annotated[bool, typer.Option("--abrupt", help="End the call by a lost connection instead of a hang-up.")]
 DelayMs = Annotated[
     float,
-    typer.Option(min=0, max=10_000, help="Milliseconds that each message takes from the service to Twilio, and back."),
+    typer.Option(
+        min=0,
+        max=10_000,
+        callback=finite,
+        help="Milliseconds that each message takes from the service to Twilio, and back.",
+    ),
 ]
 JitterMs = Annotated[
-    float, typer.Option(min=0, max=10_000, help="Milliseconds by which a message is later at most, both ways.")
+    float,
+    typer.Option(
+        min=0, max=10_000, callback=finite, help="Milliseconds by which a message is later at most, both ways."
+    ),
 ]
 OwnTwiml = Annotated[
     bool,

@@ -12,14 +12,16 @@ from batkol.commands.shared import console, exit_with, refuse
 from batkol.errors import BatkolError
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
-ControlPort = Annotated[int, typer.Option(help="The HTTP port for faults and records; 0 selects a free port.")]
+ControlPort = Annotated[
+    int, typer.Option(min=0, max=65_535, help="The HTTP port for faults and records; 0 selects a free port.")
+]
 _EXAMPLE = "A fault that the double causes, such as '{}'."
 
 
 def speech_double(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The gRPC port; 0 selects a free port.")] = 9090,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The gRPC port; 0 selects a free port.")] = 9090,
     control_port: ControlPort = 9091,
     settings: Annotated[
         list[str] | None,
@@ -42,7 +44,7 @@ def speech_double(
 def llm_double(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The HTTP port; 0 selects a free port.")] = 9092,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The HTTP port; 0 selects a free port.")] = 9092,
     profile: Annotated[
         str,
         typer.Option(
@@ -76,7 +78,9 @@ def llm_double(
 def voice_double(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port of /v1/audio/speech; 0 selects a free port.")] = 9094,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port of /v1/audio/speech; 0 selects a free port.")
+    ] = 9094,
     control_port: ControlPort = 9095,
     settings: Annotated[
         list[str] | None,
@@ -85,9 +89,14 @@ def voice_double(
     fault: Annotated[
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "stall", "at_s": 0.5}'))
     ] = None,
-    google_port: Annotated[int, typer.Option(help="The gRPC port of Google's voice; 0 selects a free port.")] = 9098,
+    google_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The gRPC port of Google's voice; 0 selects a free port.")
+    ] = 9098,
     google_control_port: Annotated[
-        int, typer.Option(help="The HTTP port for faults and records of Google's voice; 0 selects a free port.")
+        int,
+        typer.Option(
+            min=0, max=65_535, help="The HTTP port for faults and records of Google's voice; 0 selects a free port."
+        ),
     ] = 9099,
     google_settings: Annotated[
         list[str] | None,
@@ -114,7 +123,9 @@ def voice_double(
 def twilio_double(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port of the REST API; 0 selects a free port.")] = 9096,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port of the REST API; 0 selects a free port.")
+    ] = 9096,
     control_port: ControlPort = 9097,
     settings: Annotated[
         list[str] | None,

@@ -4,13 +4,26 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from batkol.commands.env_file import EnvFileOption
-from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
+from batkol.commands.shared import (
+    ApiToken,
+    AuthToken,
+    From,
+    NoColor,
+    PublicUrl,
+    To,
+    Url,
+    console,
+    exit_with,
+    finite,
+    newest,
+)
 
 InternalUrl = Annotated[
     str,
@@ -49,7 +62,7 @@ AllCalls = Annotated[
 LogFile = Annotated[
     Path | None, typer.Option(help="The service's log file, to count the lines of the streaming sessions.")
 ]
-Deadline = Annotated[float, typer.Option(min=1, help="Longest wait for each step, in seconds.")]
+Deadline = Annotated[float, typer.Option(min=1, callback=finite, help="Longest wait for each step, in seconds.")]
 Cadence = Annotated[str, typer.Option(help="Lowest and highest median time between partials, in milliseconds.")]
 ExpectWords = Annotated[
     bool,
@@ -85,7 +98,11 @@ AsJson = Annotated[
 ]
 FirstReplyMs = Annotated[
     float,
-    typer.Option(min=1, help="Longest time from the caller's last word to the agent's first sound, in milliseconds."),
+    typer.Option(
+        min=1,
+        callback=finite,
+        help="Longest time from the caller's last word to the agent's first sound, in milliseconds.",
+    ),
 ]
 
 
@@ -140,5 +157,7 @@ def _pair(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter("--cadence-ms needs two numbers, such as 150,400") from None
+        low = high = math.nan
+    if not 0 <= low <= high < math.inf:
+        raise typer.BadParameter("--cadence-ms needs two numbers, the lower one first, such as 150,400")
     return low, high

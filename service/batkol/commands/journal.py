@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from batkol.commands.env_file import EnvFileOption
-from batkol.commands.shared import exit_with
+from batkol.commands.shared import exit_with, finite
 from batkol.commands.store import DatabaseUrl
 
 JournalDir = Annotated[
@@ -48,7 +48,9 @@ def drain(
     *,
     journal_dir: JournalDir = None,
     memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
-    within: Annotated[float, typer.Option("--within", help="Longest duration of the delivery, in seconds.")] = 60.0,
+    within: Annotated[
+        float, typer.Option("--within", min=0, callback=finite, help="Longest duration of the delivery, in seconds.")
+    ] = 60.0,
     database_url: DatabaseUrl = "",
     env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:

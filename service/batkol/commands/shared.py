@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final, NoReturn
@@ -16,9 +16,17 @@ import uvloop
 from batkol.commands.unread_pipe import guard_stdout
 from batkol.environment import check_token, stripped
 from batkol.errors import BatkolError
+from batkol.interrupt import ending
 from batkol.urls import base_url
 
 _FEWEST_COLUMNS: Final = 20
+
+
+def finite(value: float) -> float:
+    """Refuse `nan` and `inf`, which pass every bound."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("not a finite number")
+    return value
 
 
 def _token(value: str) -> str:
@@ -72,7 +80,7 @@ NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Pr
 
 
 def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command to its exit code; Ctrl-C and SIGTERM cancel it, so that it puts back what it changed."""
+    """Run a command to its exit code; Ctrl-C, SIGTERM and a lost terminal cancel it: it puts back what it changed."""
     try:
         code = uvloop.run(_until_signal(work))
     except BatkolError as error:
@@ -85,7 +93,7 @@ def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:
 async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     task = asyncio.current_task()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGINT):  # a second one does not break off what is being put back
+        for number in ending():  # a second one does not break off what is being put back
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work
 

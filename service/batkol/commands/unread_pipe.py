@@ -1,6 +1,6 @@
 """The stdout of a command for people, when it is a pipe whose reader may stop reading.
 
-A write to a full pipe waits for its reader, on the thread of the event loop: the handlers of SIGTERM and Ctrl-C would
+A write to a full pipe waits for its reader, on the thread of the event loop: the handlers of signals would
 wait too, and the command would never end. Here such a write ends at a signal, as if the reader had left. A reader who
 only pauses, a pager for example, loses nothing. A signal in the instant before the write waits with it; the next one
 does not.
@@ -19,11 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from batkol.interrupt import ending
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _LOOK_S: Final = 0.2
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def guard_stdout() -> None:
@@ -78,7 +79,7 @@ def _signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield signalled
         return
-    former = {each: signal.signal(each, lambda number, _: signalled.append(number)) for each in _SIGNALS}
+    former = {each: signal.signal(each, lambda number, _: signalled.append(number)) for each in ending()}
     try:
         yield signalled
     finally:

@@ -30,3 +30,5 @@ class CallSide:
     """The number that calls, or is called by the agent; empty: not known."""
     called: str = field(default="", repr=False)
     """The number at the agent's end."""
+    direction: str = "inbound"
+    """See `Identity.direction`."""

@@ -123,7 +123,7 @@ def _counted(name: str, count: int) -> str:
 
 
 async def _call(up: Stage, screen: Screen, script: DemoScript) -> tuple[Observed, Sequence[TurnSeen]]:
-    store = LiveDirectory(up.live, only_calls=None)
+    store = LiveDirectory(up.live, only_calls=None, keeps=False)
 
     async def flip(mode: str) -> None:
         await _flip(store, up, screen, mode)

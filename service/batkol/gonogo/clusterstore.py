@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from batkol.backoff import Backoff
 from batkol.gonogo.cluster_object import ClusterObject, Object
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import flipped
+from batkol.gonogo.kept import Kept
 from batkol.live.cluster import ObjectName
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
@@ -38,6 +38,12 @@ class ConfigMapStore:
         self._original: bytes | None = None
         self._field = "data"  # or binaryData: it is put back where it was
         self._written: list[bytes] = []
+        self._kept = Kept()
+
+    @property
+    def kept(self) -> Path | None:
+        """See `FlagStore.kept`."""
+        return self._kept.path
 
     @property
     def where(self) -> str:
@@ -52,6 +58,7 @@ class ConfigMapStore:
             found = self._content(now)
             original = found if self._original is None else self._original
             self._written.append(flipped(original, streaming=streaming, only_calls=self._only_calls))
+            self._kept.keep(original)
             self._original = original  # from here on it is put back, whatever becomes of the request
             return self._patch(self._written[-1])
 
@@ -72,7 +79,7 @@ class ConfigMapStore:
                 raise _foreign_change(self.where)
             return self._patch(original)
 
-        await _again_and_again(lambda: self._object.change(edit), self.where, original)
+        await _again_and_again(lambda: self._object.change(edit), self.where, self._kept)
 
     def _patch(self, content: bytes) -> Object:
         text = content.decode() if self._field == "data" else base64.b64encode(content).decode()
@@ -107,6 +114,12 @@ class VoiceAgentStore:
         self._touched = False
         self._original: Object | None = None
         self._written: list[Object | None] = []  # as it was sent, and as the API server has it, with its defaults
+        self._kept = Kept()
+
+    @property
+    def kept(self) -> Path | None:
+        """See `FlagStore.kept`."""
+        return self._kept.path
 
     @property
     def where(self) -> str:
@@ -125,6 +138,7 @@ class VoiceAgentStore:
                 )
             if not self._touched:
                 self._original = spec.get("streaming")
+                self._kept.keep(msgspec.json.encode({"spec": {"streaming": self._original}}))
             wanted = self._flipped(streaming=streaming)
             self._written.append(wanted)
             self._touched = True  # from here on it is put back, whatever becomes of the request
@@ -148,8 +162,7 @@ class VoiceAgentStore:
                 raise _foreign_change(self.where)
             return {"spec": {"streaming": _instead(found, self._original)}}
 
-        original = msgspec.json.encode({"spec": {"streaming": self._original}})
-        await _again_and_again(lambda: self._object.change(edit), self.where, original)
+        await _again_and_again(lambda: self._object.change(edit), self.where, self._kept)
 
     def _flipped(self, *, streaming: bool) -> Object:
         mode = "Enabled" if streaming else "Disabled"
@@ -180,7 +193,7 @@ def _instead(now: Object | None, wanted: Object | None) -> Object | None:
     return None if wanted is None else {**dict.fromkeys(now or {}), **wanted}
 
 
-async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], where: str, original: bytes) -> None:
+async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], where: str, kept: Kept) -> None:
     """Put it back, and not give up at the first trouble: what is left flipped concerns callers."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -191,18 +204,10 @@ async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], w
             if attempt < _ATTEMPTS - 1:
                 await asyncio.sleep(BACKOFF.wait_s(attempt))
                 continue
-            kept = await asyncio.to_thread(_keep, original)
-            raise FlagStoreError(
-                f"{STREAMING_FLAG} in {where} could NOT be restored: the value is the rehearsal's. The earlier value "
-                f"is in {kept}; restore it by hand. {error}"
-            ) from error
+            told = f"{STREAMING_FLAG} in {where} could NOT be restored: the value is the rehearsal's."
+            raise FlagStoreError(" ".join(filter(None, (told, kept.hint, str(error))))) from error
+        kept.drop()
         return
-
-
-def _keep(original: bytes) -> Path:
-    with tempfile.NamedTemporaryFile(prefix="batkol-gonogo-", suffix=".json", delete=False) as file:
-        file.write(original)
-    return Path(file.name)
 
 
 class _LeftAloneError(FlagStoreError):

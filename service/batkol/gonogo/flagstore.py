@@ -15,6 +15,7 @@ from typing import Protocol
 
 from batkol.errors import BatkolError
 from batkol.gonogo.flipping import flipped
+from batkol.gonogo.kept import Kept
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.regular_file import read_regular
 from batkol.live.source import FLAGS, LARGEST
@@ -31,6 +32,11 @@ class FlagStore(Protocol):
     @property
     def where(self) -> str:
         """The place, for people."""
+        ...
+
+    @property
+    def kept(self) -> Path | None:
+        """A file with what was there before the first `set`, until it is put back."""
         ...
 
     async def set(self, *, streaming: bool) -> str:
@@ -54,13 +60,21 @@ class LiveDirectory:
     `only_calls`: the SIDs of the calls to set the flag for; None sets it for every call.
     """
 
-    def __init__(self, path: str | Path, *, only_calls: Sequence[str] | None) -> None:
+    def __init__(self, path: str | Path, *, only_calls: Sequence[str] | None, keeps: bool = True) -> None:
+        """`keeps`: whether a copy of the file is kept until it is put back."""
         path = Path(path)
         self._file = (path if path.name == FLAGS else path / FLAGS).resolve()  # a link stays: its target is replaced
         self._only_calls = only_calls
         self._original: bytes | None = None
         self._mode = 0o644
         self._written = b""
+        self._keeps = keeps
+        self._kept = Kept()
+
+    @property
+    def kept(self) -> Path | None:
+        """See `FlagStore.kept`."""
+        return self._kept.path
 
     @property
     def where(self) -> str:
@@ -74,6 +88,8 @@ class LiveDirectory:
         else:
             original = self._original
         self._written = flipped(original, streaming=streaming, only_calls=self._only_calls)
+        if self._keeps:
+            self._kept.keep(original)
         self._original = original
         self._replace(self._written)
         return content_revision(self._written)
@@ -83,6 +99,13 @@ class LiveDirectory:
         if self._original is None:
             return
         original, self._original = self._original, None
+        try:
+            self._put_back(original)
+        except FlagStoreError as error:
+            raise FlagStoreError(f"{error} {self._kept.hint}".strip()) from error
+        self._kept.drop()
+
+    def _put_back(self, original: bytes) -> None:
         if (now := self._read()[0]) == original:
             return
         if now != self._written:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ctypes
 import re
+import signal
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +28,16 @@ _KLOG: Final = re.compile(rb"[EFIW][0-9]{4} [0-9:.]+ +[0-9]+ ")
 _GOING_S: Final = 0.5
 _LINES: Final = 5  # of what kubectl says, kept for a message
 _BY_HAND: Final = "Or forward the port yourself, and give --internal http://127.0.0.1:PORT and --api-token."
+
+
+def _end_with_us() -> None:
+    """Have the kernel end this child when its parent is gone: a killed command leaves no open port behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None)  # loaded here: a child between fork and exec must not
+_END_WITH_US: Final = _end_with_us if sys.platform == "linux" else None
 
 
 class KubectlError(BatkolError):
@@ -95,7 +108,7 @@ async def _started(command: str, *arguments: str) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     try:
         return await asyncio.create_subprocess_exec(
-            command, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            command, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, preexec_fn=_END_WITH_US
         )
     except OSError as error:
         raise KubectlError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -62,6 +63,7 @@ class Rehearsal:
         self._log_file = log_file
         self._recording = recording
         self._write_line = write_line
+        self._kept: Path | None = None
         self._replies = ReplyRehearsal(
             target, limits=limits, deadline_s=deadline_s, write_line=write_line, speak=self._speak
         )
@@ -177,6 +179,7 @@ class Rehearsal:
         except FlagNotFlippableError as error:
             self.checks.append(checks.in_effect(part, streaming=streaming, seconds=None, detail=str(error)))
             return False
+        self._tell_where_it_is_kept(store)
         states = await self._statuses()
         while not _have(states, revision) and loop.time() - begun < self._deadline_s:
             await asyncio.sleep(_LOOK_S)
@@ -185,6 +188,13 @@ class Rehearsal:
         why = "\n".join(dict.fromkeys(refusal.why for state in states for refusal in state.live.refusals))
         self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds, detail=why))
         return seconds is not None
+
+    def _tell_where_it_is_kept(self, store: FlagStore) -> None:
+        if store.kept is not None and store.kept != self._kept:
+            self._kept = store.kept
+            self._write_line(
+                f"its earlier value is in {store.kept} until then: put it back from there if this command is killed"
+            )
 
     async def _ready(self, *, flips: bool) -> ServiceStatus:
         state = await self._status()
@@ -211,7 +221,10 @@ class Rehearsal:
         if why := cannot_hear(state, self._recording):
             self._write_line(why)
         if state.agent.replies:
-            self._write_line("tools that the model calls are carried out: with a real effect, where they have one")
+            self._write_line(
+                "tools that the model calls are carried out: with a real effect, unless their webhook leaves out calls "
+                "with the direction `rehearsal`"
+            )
 
     async def _statuses(self) -> Sequence[ServiceStatus]:
         """Return those of the pods that take calls; of all, if none does."""

@@ -154,3 +154,41 @@ async def test_a_fifo_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path)
 
     with pytest.raises(FlagStoreError, match="cannot be read"):
         await LiveDirectory(tmp_path, only_calls=[OURS]).set(streaming=True)
+
+
+async def test_what_was_there_is_kept_elsewhere_until_it_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is killed leaves the copy, and with it the way back."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    (tmp_path / "flags.json").write_text(ODD)
+    store = LiveDirectory(tmp_path, only_calls=None)
+
+    await store.set(streaming=False)
+    await store.set(streaming=True)
+    kept = store.kept
+    assert kept is not None
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (ODD, 0o600)
+    assert [*elsewhere.iterdir()] == [kept]
+    await store.restore()
+
+    assert (store.kept, [*elsewhere.iterdir()]) == (None, [])
+
+
+async def test_the_copy_stays_and_is_named_where_the_file_cannot_be_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "flags.json").write_text(ODD)
+    store = LiveDirectory(tmp_path, only_calls=None)
+    await store.set(streaming=False)
+    (tmp_path / "flags.json").write_bytes(b"{}")
+
+    with pytest.raises(FlagStoreError, match="Another program changed") as raised:
+        await store.restore()
+
+    assert store.kept is not None
+    assert str(store.kept) in str(raised.value)
+    assert store.kept.read_text() == ODD

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,11 +46,13 @@ STAYS = "echo 'Forwarding from 127.0.0.1:40001 -> 8081'; echo 'Handling connecti
 
 
 def is_running(folder: Path) -> bool:
+    pid = int((folder / "pid").read_text())
     try:
-        os.kill(int((folder / "pid").read_text()), 0)
-    except ProcessLookupError:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return True
+    return state != "Z"  # over, and its new parent has not looked yet
 
 
 async def test_a_port_is_forwarded_for_the_block_and_the_operator_s_token_is_used(tmp_path: Path) -> None:
@@ -71,6 +76,29 @@ async def test_a_forwarding_that_ends_in_the_block_is_the_reason_of_what_fails_t
 
     with pytest.raises(KubectlError, match="ended during the rehearsal: error: lost connection to pod"):
         await rehearse()
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from batkol.gonogo.kubectl import reached_by_kubectl
+from batkol.live.cluster import ObjectName
+
+async def rehearse():
+    async with reached_by_kubectl(ObjectName("voice", "reception"), "t", command=sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(rehearse())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends the child")
+async def test_a_command_that_is_killed_leaves_no_forwarded_port(tmp_path: Path) -> None:
+    program = stand_in(tmp_path, forward=STAYS)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, program)
+
+    assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
+    await until(lambda: not is_running(tmp_path))
+    assert not is_running(tmp_path)
 
 
 @pytest.mark.parametrize(

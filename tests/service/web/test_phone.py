@@ -40,6 +40,8 @@ from support.twilio.calls import services
 TOKEN, READER = "a-made-up/token+with=every-right", "a-made-up-token-that-reads"
 GRANTS = (Grant("all", TOKEN, ALL_RIGHTS), Grant("reader", READER, ALL_RIGHTS - {Right.LINE}))
 SETTINGS = PhoneSettings(agent="reception", choices=PhoneChoices(("default", "fast"), ("default",)))
+HOSTILE = ("slow", "DEFAULT", " fast", "fast\n", "fast\0", "__class__", "../fast", "fаst", "x" * 100_000)
+"""Names that there are not; the one before the last has a letter that looks like ours."""
 
 
 @dataclass
@@ -277,6 +279,12 @@ async def test_a_draining_pod_takes_no_call() -> None:
         ({"agent": "sales"}, {}, "agent"),
         ({"answerer": "slow"}, {}, "answerer"),
         ({"voice": "fast"}, {}, "voice"),
+        *(({"answerer": name}, {}, "answerer") for name in HOSTILE),
+        *(({"voice": name}, {}, "voice") for name in HOSTILE),
+        ({"answerer": "fast", "voice": "fast"}, {}, "voice"),
+        ({}, {"customParameters": {"answerer": ["fast"]}}, "protocol"),
+        ({}, {"customParameters": {"voice": None}}, "protocol"),
+        ({}, {"customParameters": "answerer"}, "protocol"),
         ({str(number): "x" for number in range(MOST_PARAMETERS + 1)}, {}, "parameters"),
         ({"mood": "x" * 600}, {}, "parameters"),
         ({"from": "+972\n501234567"}, {}, "parameters"),
@@ -293,6 +301,30 @@ async def test_a_start_that_is_not_the_connections_own_is_refused(
 
         assert (code in {1003, 1008}, said) == (True, reason)
         assert (house.refused, len(house.calls)) == ({"protocol": 1}, 0)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_name_that_there_is_not_is_in_no_line_of_the_log(name: str) -> None:
+    with capture_logs() as logs:
+        async with serving() as house, house.greeted() as (ws, connected):
+            await ws.send(start(connected, {"answerer": name}))
+            await closed(ws)
+
+    (line,) = (each for each in logs if "refused" in each["event"])
+    assert line["err"] == "`start` names no answerer of this service, which has default, fast"
+
+
+async def test_what_only_a_webhook_of_the_service_may_say_is_not_taken_from_a_page() -> None:
+    """A page cannot hide its call as a rehearsal, go on with another one, or call itself Twilio's."""
+    claims = {"direction": "rehearsal", "stream": "7", "greeted": "1", "secret": "x" * 20, "mood": "good"}
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected, claims))
+        await house.subscription.wait()
+        (call,) = house.calls
+        identity = call.identity
+
+    assert (identity.direction, identity.stream, identity.parameters) == ("browser", 1, {"mood": "good"})
+    assert (identity.is_rehearsal, identity.chosen) == (False, Chosen())
 
 
 async def test_answerer_and_voice_are_chosen_by_name_and_are_no_parameters_of_the_call() -> None:

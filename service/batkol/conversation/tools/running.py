@@ -48,6 +48,8 @@ class ToolCaller(Protocol):
     @property
     def stream_sid(self) -> str: ...
     @property
+    def direction(self) -> str: ...
+    @property
     def observe(self) -> events.ObserveReplies: ...
     @property
     def log(self) -> FilteringBoundLogger: ...
@@ -239,7 +241,7 @@ class AttemptTools:
         began = clock()
         request = ToolRequest(
             id=runner.message_id(), call_sid=runner.call.call_sid, stream_sid=runner.call.stream_sid,
-            turn=self._number, tool=tool.name, arguments=arguments,
+            direction=runner.call.direction, turn=self._number, tool=tool.name, arguments=arguments,
         )  # fmt: skip
         outcome, content, reason = ToolOutcome.CANCELLED, CANCELLED, ""
         try:

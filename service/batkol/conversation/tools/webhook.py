@@ -1,9 +1,9 @@
 """The user's own tools: each a POST to the webhook of its definition, whose answer the model gets.
 
-The request is JSON, `{"type": "tool.call", "id", "call_sid", "stream_sid", "turn", "tool", "arguments"}`, signed as
-Standard Webhooks (`secretEnv`) or with a bearer token (`tokenEnv`), or both. The same `id` never comes twice for two
-tool calls. An answer with a status from 200 to 299 is the result, text or JSON, of at most 16 KiB; any other status is
-a failure, redirects among them.
+The request is JSON, `{"type": "tool.call", "id", "call_sid", "stream_sid", "direction", "turn", "tool", "arguments"}`,
+signed as Standard Webhooks (`secretEnv`) or with a bearer token (`tokenEnv`), or both. The same `id` never comes twice
+for two tool calls. An answer with a status from 200 to 299 is the result, text or JSON, of at most 16 KiB; any other
+status is a failure, redirects among them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class ToolRequest(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     call_sid: str
     stream_sid: str
+    direction: str = "inbound"
+    """Also `rehearsal` and `browser`: such a call is a trial, and a webhook may do nothing in it."""
     turn: int
     tool: str
     arguments: dict[str, Any]

@@ -21,7 +21,13 @@ from support.http.one_answer import Answer, answering, http
 SECRET = "whsec_" + b64encode(b"s" * 32).decode()
 TOKEN = "a-token-of-the-tool"
 REQUEST = ToolRequest(
-    id="MZ1-t1", call_sid="CA1", stream_sid="MZ1", turn=2, tool="book", arguments={"day": "מחר", "seats": 2}
+    id="MZ1-t1",
+    call_sid="CA1",
+    stream_sid="MZ1",
+    direction="rehearsal",
+    turn=2,
+    tool="book",
+    arguments={"day": "מחר", "seats": 2},
 )
 TLS = cache(httpx.create_ssl_context)
 ENVIRON = {"TOOL_TOKEN": TOKEN, "TOOL_SECRET": SECRET, "TOOL_BAD": "whsec_x", "TOOL_HEBREW": "סוד"}
@@ -65,8 +71,8 @@ async def test_a_webhook_is_sent_the_call_and_signed_as_standard_webhooks() -> N
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
     assert lines[0] == "POST /book?x=1 HTTP/1.1"
     assert json.loads(body) == {
-        "type": "tool.call", "id": "MZ1-t1", "call_sid": "CA1", "stream_sid": "MZ1", "turn": 2, "tool": "book",
-        "arguments": {"day": "מחר", "seats": 2},
+        "type": "tool.call", "id": "MZ1-t1", "call_sid": "CA1", "stream_sid": "MZ1", "direction": "rehearsal",
+        "turn": 2, "tool": "book", "arguments": {"day": "מחר", "seats": 2},
     }  # fmt: skip
     assert headers["authorization"] == f"Bearer {TOKEN}"
     expected = WebhookSigner(SECRET, now=lambda: 1_700_000_000).headers(body, "MZ1-t1")
