@@ -45,6 +45,7 @@ FOR_PEOPLE: Final = frozenset({"demo", "chat", "call", "gonogo", *DOUBLES})
 
 app = typer.Typer(
     help="Transcribe phone calls: a media and speech-to-text service for Twilio calls, Hebrew first.",
+    epilog="First steps: `batkol demo` needs no account; docs/quickstart.md leads to a real call.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -162,8 +163,7 @@ def demo(
 ) -> None:
     """Watch one Hebrew conversation: a caller who interrupts, the service, and doubles of Google and a language model.
 
-    All of it runs in this process. The exit code is 1 if a word was misheard, a reply is missing, a mm-hm interrupted
-    the agent, or an interruption did not.
+    All of it runs in this process. Exit code 1: a word was misheard, a reply is missing, or an interruption went wrong.
     """
     from batkol.demo.run import DemoOptions, run
     from batkol.demo.script import SCRIPT, SHORT_SCRIPT

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -92,7 +93,19 @@ def commands(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple
             yield (*before, name), command
 
 
-WORDS = [words for words, _ in commands(typer.main.get_group(app))]
+CUT = re.compile(r"\w…\s*│")
+"""A word that had no room in its column."""
+
+
+@pytest.mark.parametrize("words", [words for words, _ in commands(typer.main.get_group(app))], ids=" ".join)
+def test_each_help_can_be_read_in_80_columns(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"}).stdout
+    about = shown.partition("╭")[0].partition("Usage")[2].splitlines()[1:]
+    broken = [line for line, after in pairwise(about) if after.strip() and 0 < len(line.strip()) < 50]
+
+    assert CUT.findall(shown) == []
+    assert broken == []
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("words", "command"), commands(typer.main.get_group(app)), ids=lambda each: str(each)[:40])

@@ -32,7 +32,7 @@ Against = Annotated[
 Dialogues = Annotated[
     list[Path] | None, typer.Option("--dialogue", metavar="FILE", help="A YAML file with dialogues to try.")
 ]
-MoreDialogues = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Further files with dialogues.")]
+MoreDialogues = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Further files with dialogues.")]
 Repeat = Annotated[int, typer.Option(min=1, max=1000, help="Times to try each dialogue.")]
 AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Dialogues to try at once.")]
 Times = Annotated[bool, typer.Option("--times", help="Print the times and tokens of each answer.")]
@@ -63,8 +63,9 @@ def chat(
 ) -> None:
     """Type with the agent, or try scripted dialogues: the answerer and the prompt of `batkol serve`, without sound.
 
-    Everything else is set by the environment variables of `batkol serve`. With dialogues the exit code is 0 if all
-    runs passed, 1 if one failed, and 2 if one could not be tried.
+    Everything else is set by the environment variables of `batkol serve`.
+
+    With dialogues, exit code 0: all runs passed; 1: one failed; 2: one could not be tried.
     """
     from batkol.chat.carrying_out import ChatOptions, carry_out
 

@@ -19,9 +19,9 @@ from batkol.commands.shared import (
     PublicUrl,
     To,
     Url,
+    bounded,
     console,
     exit_with,
-    finite,
     newest,
     refuse,
 )
@@ -37,7 +37,11 @@ Wav = Annotated[
 ]
 Words = Annotated[
     str | None,
-    typer.Option(help="The words that the caller speaks, from the synthetic voice's words; a comma is a pause."),
+    typer.Option(
+        metavar="WORDS",
+        help="The words that the caller speaks, from the synthetic voice's words, which a wrong one prints; a comma is "
+        "a pause.",
+    ),
 ]
 Calls = Annotated[int, typer.Option(min=1, help="Calls to place at once.")]
 Stay = Annotated[
@@ -47,16 +51,15 @@ Abrupt = Annotated[bool, typer.Option("--abrupt", help="End the call by a lost c
 DelayMs = Annotated[
     float,
     typer.Option(
-        min=0,
-        max=10_000,
-        callback=finite,
+        metavar="MS",
+        callback=bounded(0, 10_000),
         help="Milliseconds that each message takes from the service to Twilio, and back.",
     ),
 ]
 JitterMs = Annotated[
     float,
     typer.Option(
-        min=0, max=10_000, callback=finite, help="Milliseconds by which a message is later at most, both ways."
+        metavar="MS", callback=bounded(0, 10_000), help="Milliseconds by which a message is later at most, both ways."
     ),
 ]
 OwnTwiml = Annotated[
@@ -67,7 +70,11 @@ OwnTwiml = Annotated[
 ]
 Twiml = Annotated[
     Path | None,
-    typer.Option("--twiml", help="That TwiML, as in a TwiML Bin: {{From}}, {{To}} and {{CallSid}} are the call's."),
+    typer.Option(
+        "--twiml",
+        metavar="FILE",
+        help="That TwiML, as in a TwiML Bin: {{From}}, {{To}} and {{CallSid}} are the call's.",
+    ),
 ]
 Secret = Annotated[
     str,

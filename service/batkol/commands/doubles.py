@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from batkol.commands.shared import console, exit_with, refuse
+from batkol.commands.shared import bounded, console, exit_with, refuse
 from batkol.errors import BatkolError
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
+_port = bounded(0, 65_535)
 ControlPort = Annotated[
-    int, typer.Option(min=0, max=65_535, help="The HTTP port for faults and records; 0 selects a free port.")
+    int,
+    typer.Option(metavar="PORT", callback=_port, help="The HTTP port for faults and records; 0 selects a free port."),
 ]
 _EXAMPLE = "A fault that the double causes, such as '{}'."
 
@@ -21,7 +23,9 @@ _EXAMPLE = "A fault that the double causes, such as '{}'."
 def speech_double(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The gRPC port; 0 selects a free port.")] = 9090,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", callback=_port, help="The gRPC port; 0 selects a free port.")
+    ] = 9090,
     control_port: ControlPort = 9091,
     settings: Annotated[
         list[str] | None,
@@ -31,7 +35,7 @@ def speech_double(
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "stall", "lasts_s": 5}'))
     ] = None,
 ) -> None:
-    """Run the strict double of Google Cloud Speech, which hears the synthetic voice."""
+    """Run the double of Google Cloud Speech, a strict stand-in for tests, which hears the synthetic voice."""
     from batkol.simulators import speech_double_cli as cli
 
     try:
@@ -44,7 +48,9 @@ def speech_double(
 def llm_double(
     *,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The HTTP port; 0 selects a free port.")] = 9092,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", callback=_port, help="The HTTP port; 0 selects a free port.")
+    ] = 9092,
     profile: Annotated[
         str,
         typer.Option(
@@ -64,7 +70,7 @@ def llm_double(
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "stall", "after_tokens": 5}'))
     ] = None,
 ) -> None:
-    """Run the strict double of OpenAI's chat completions, which answers in Hebrew."""
+    """Run the double of OpenAI's chat completions, a strict stand-in for tests, which answers in Hebrew."""
     from batkol.simulators import llm_double_cli as cli
 
     try:
@@ -79,7 +85,7 @@ def voice_double(
     *,
     host: Host = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The port of /v1/audio/speech; 0 selects a free port.")
+        int, typer.Option(metavar="PORT", callback=_port, help="The port of /v1/audio/speech; 0 selects a free port.")
     ] = 9094,
     control_port: ControlPort = 9095,
     settings: Annotated[
@@ -90,12 +96,15 @@ def voice_double(
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "stall", "at_s": 0.5}'))
     ] = None,
     google_port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The gRPC port of Google's voice; 0 selects a free port.")
+        int,
+        typer.Option(metavar="PORT", callback=_port, help="The gRPC port of Google's voice; 0 selects a free port."),
     ] = 9098,
     google_control_port: Annotated[
         int,
         typer.Option(
-            min=0, max=65_535, help="The HTTP port for faults and records of Google's voice; 0 selects a free port."
+            metavar="PORT",
+            callback=_port,
+            help="The HTTP port for faults and records of Google's voice; 0 selects a free port.",
         ),
     ] = 9099,
     google_settings: Annotated[
@@ -106,7 +115,7 @@ def voice_double(
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "abort", "at_s": 0.5}'))
     ] = None,
 ) -> None:
-    """Run the strict doubles of OpenAI's and Google's voices, which speak the synthetic voice's words."""
+    """Run the doubles of OpenAI's and Google's voices, strict stand-ins for tests, with the synthetic voice's words."""
     from batkol.simulators import voice_double_cli as cli
     from batkol.simulators.google_voice import cli as google
 
@@ -124,7 +133,7 @@ def twilio_double(
     *,
     host: Host = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The port of the REST API; 0 selects a free port.")
+        int, typer.Option(metavar="PORT", callback=_port, help="The port of the REST API; 0 selects a free port.")
     ] = 9096,
     control_port: ControlPort = 9097,
     settings: Annotated[
@@ -136,7 +145,7 @@ def twilio_double(
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "refuse", "code": 20429}'))
     ] = None,
 ) -> None:
-    """Run the strict double of Twilio's REST API, which knows the state of calls and updates them."""
+    """Run the double of Twilio's REST API, a strict stand-in for tests, which knows calls and updates them."""
     from batkol.simulators import twilio_double_cli as cli
 
     try:

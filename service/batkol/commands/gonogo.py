@@ -19,9 +19,9 @@ from batkol.commands.shared import (
     PublicUrl,
     To,
     Url,
+    bounded,
     console,
     exit_with,
-    finite,
     newest,
 )
 
@@ -62,15 +62,17 @@ AllCalls = Annotated[
 LogFile = Annotated[
     Path | None, typer.Option(help="The service's log file, to count the lines of the streaming sessions.")
 ]
-Deadline = Annotated[float, typer.Option(min=1, callback=finite, help="Longest wait for each step, in seconds.")]
-Cadence = Annotated[str, typer.Option(help="Lowest and highest median time between partials, in milliseconds.")]
-ExpectWords = Annotated[
+Deadline = Annotated[
+    float, typer.Option(metavar="S", callback=bounded(1), help="Longest wait for each step, in seconds.")
+]
+Cadence = Annotated[
+    str, typer.Option(metavar="MS,MS", help="Lowest and highest median time between partials, in milliseconds.")
+]
+AnyWords = Annotated[
     bool,
     typer.Option(
-        help=(
-            "Compare the recognized words; turn off with the real Google, which cannot recognize the synthetic "
-            "voice reliably."
-        )
+        "--no-expect-words",
+        help="Compare no recognized words: the real Google cannot recognize the synthetic voice reliably.",
     ),
 ]
 
@@ -99,8 +101,8 @@ AsJson = Annotated[
 FirstReplyMs = Annotated[
     float,
     typer.Option(
-        min=1,
-        callback=finite,
+        metavar="MS",
+        callback=bounded(1),
         help="Longest time from the caller's last word to the agent's first sound, in milliseconds.",
     ),
 ]
@@ -117,7 +119,7 @@ def gonogo(
     log_file: LogFile = None,
     deadline: Deadline = 15,
     cadence_ms: Cadence = "150,400",
-    expect_words: ExpectWords = True,
+    any_words: AnyWords = False,
     real: Real = False,
     wav: Wav = None,
     as_is: AsIs = False,
@@ -131,7 +133,7 @@ def gonogo(
     no_color: NoColor = False,
     env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it
 ) -> None:
-    """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
+    """Rehearse calls with a running service: exit code 0 for GO, 1 for NO-GO, 2 where no rehearsal was possible."""
     from batkol.gonogo.checks import RehearsalLimits
     from batkol.gonogo.command import Options, carry_out, internal_beside
     from batkol.gonogo.target import Target
@@ -142,7 +144,7 @@ def gonogo(
         auth_token=newest(auth_token), caller=caller, called=called,
     )  # fmt: skip
     limits = RehearsalLimits(
-        cadence_ms=_pair(cadence_ms), expect_words=expect_words and not real and wav is None, real=real,
+        cadence_ms=_pair(cadence_ms), expect_words=not any_words and not real and wav is None, real=real,
         first_reply_ms=first_reply_ms,
     )  # fmt: skip
     asked = Options(
@@ -159,5 +161,5 @@ def _pair(text: str) -> tuple[float, float]:
     except ValueError:
         low = high = math.nan
     if not 0 <= low <= high < math.inf:
-        raise typer.BadParameter("--cadence-ms needs two numbers, the lower one first, such as 150,400")
+        raise typer.BadParameter("it must be two numbers, the lower one first", param_hint="--cadence-ms")
     return low, high

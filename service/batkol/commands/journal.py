@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from batkol.commands.env_file import EnvFileOption
-from batkol.commands.shared import exit_with, finite
+from batkol.commands.shared import bounded, exit_with
 from batkol.commands.store import DatabaseUrl
 
 JournalDir = Annotated[
@@ -49,7 +49,10 @@ def drain(
     journal_dir: JournalDir = None,
     memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
     within: Annotated[
-        float, typer.Option("--within", min=0, callback=finite, help="Longest duration of the delivery, in seconds.")
+        float,
+        typer.Option(
+            "--within", metavar="S", callback=bounded(0), help="Longest duration of the delivery, in seconds."
+        ),
     ] = 60.0,
     database_url: DatabaseUrl = "",
     env_file: EnvFileOption = None,  # noqa: ARG001  its callback has read it

@@ -22,11 +22,16 @@ from batkol.urls import base_url
 _FEWEST_COLUMNS: Final = 20
 
 
-def finite(value: float) -> float:
-    """Refuse `nan` and `inf`, which pass every bound."""
-    if not math.isfinite(value):
-        raise typer.BadParameter("not a finite number")
-    return value
+def bounded(least: float, most: float = math.inf) -> Callable[[float], float]:
+    """Return the check of a number, which `nan` and `inf` do not pass. A range would widen a column of `--help`."""
+
+    def check(value: float) -> float:
+        if not (math.isfinite(value) and least <= value <= most):
+            bound = f"from {least:g} on" if most == math.inf else f"from {least:g} to {most:g}"
+            raise typer.BadParameter(f"it must be a number {bound}")
+        return value
+
+    return check
 
 
 def _token(value: str) -> str:
@@ -51,7 +56,14 @@ def _checked(value: str, check: Callable[[str], object]) -> str:
     return value
 
 
-Url = Annotated[str, typer.Argument(help="The service's public URL: https://host/prefix.")]
+Url = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL",
+        callback=_base,
+        help="The service's public URL, without /twilio/voice: https://host, or http://127.0.0.1:8080 on this machine.",
+    ),
+]
 PublicUrl = Annotated[
     str | None,
     typer.Option(

@@ -20,13 +20,13 @@ sinks: Final = typer.Typer(
 Agent = Annotated[str, typer.Option(help="Only sinks of this agent (VOICE_AGENT).")]
 
 
-def _moment(value: str) -> datetime | None:
+def _moment(option: str, value: str) -> datetime | None:
     from batkol.sinks.commands import moment
 
     try:
         return moment(value) if value else None
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 @sinks.command("list")
@@ -60,5 +60,7 @@ def replay(
     """Send events again: all dead letters, or those of a sink, or events by their ids or by their time."""
     from batkol.sinks.commands import ReplayRequest, carry_out_replay
 
-    wanted = ReplayRequest(agent=agent, sink=sink, ids=tuple(event_id or ()), begin=_moment(begin), end=_moment(end))
+    wanted = ReplayRequest(
+        agent=agent, sink=sink, ids=tuple(event_id or ()), begin=_moment("--from", begin), end=_moment("--to", end)
+    )
     exit_with(carry_out_replay(database_url, wanted, write_line=typer.echo))

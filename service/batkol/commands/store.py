@@ -48,7 +48,10 @@ def migrate(
 
 def erase(
     number: Annotated[
-        str, typer.Argument(help="The phone number or address, as Twilio writes it: +972…, sip:…, client:…")
+        str,
+        typer.Argument(
+            metavar="NUMBER", help="The phone number or address, as Twilio writes it: +972…, sip:…, client:…"
+        ),
     ],
     *,
     database_url: DatabaseUrl = "",

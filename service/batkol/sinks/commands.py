@@ -29,7 +29,10 @@ ALONE_AFTER: Final = timedelta(minutes=2)
 """A sink that no pod has looked after for so long has none."""
 
 _NAMELESS: Final = "a pod without a name"
-_NO_URL: Final = "there is no DATABASE_URL; set it to the database's URL, postgresql://user:password@host/name"
+_NO_URL: Final = (
+    "there is no DATABASE_URL; set it, in the environment or in .env, to the database's URL, "
+    "postgresql://user:password@host/name"
+)
 
 _SINKS: Final = """
 SELECT agent, name, pod, fault, now() - seen_at AS unseen FROM sinks

@@ -16,7 +16,10 @@ from batkol.store.postgres.faults import DB_ERRORS, error_name, is_unreachable
 
 WriteLine = Callable[[str], None]
 
-_NO_URL: Final = "there is no DATABASE_URL; set it to the database's URL, postgresql://user:password@host/name"
+_NO_URL: Final = (
+    "there is no DATABASE_URL; set it, in the environment or in .env, to the database's URL, "
+    "postgresql://user:password@host/name"
+)
 
 
 async def carry_out_migration(

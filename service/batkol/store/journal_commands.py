@@ -75,7 +75,9 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
     Raises `ConfigurationError`: no such database, or the folder cannot be had.
     """
     if not url:
-        raise ConfigurationError("there is no DATABASE_URL; set it to the database that receives the records")
+        raise ConfigurationError(
+            "there is no DATABASE_URL; set it, in the environment or in .env, to the database that receives the records"
+        )
     where = address(url)
     lock = _locked(folder, write_line)
     if lock is None:
