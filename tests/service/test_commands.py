@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import click
 import pytest
-import typer
+import typer.main
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.testing import CliRunner
 
 from batkol import __version__
@@ -84,12 +84,12 @@ WITHOUT_SETTINGS = {"demo", "llm-double", "speech-double", "twilio-double", "voi
 """Commands that no variable sets, but NO_COLOR: all of theirs is on the command line."""
 
 
-def commands(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
     """Yield every command with the words that call it."""
     for name, command in group.commands.items():
-        if isinstance(command, click.Group):
+        if isinstance(command, TyperGroup):
             yield from commands(command, (*before, name))
-        else:
+        elif isinstance(command, TyperCommand):
             yield (*before, name), command
 
 
@@ -109,10 +109,10 @@ def test_each_help_can_be_read_in_80_columns(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("words", "command"), commands(typer.main.get_group(app)), ids=lambda each: str(each)[:40])
-def test_each_command_that_variables_set_takes_a_file_of_them(words: tuple[str, ...], command: click.Command) -> None:
+def test_each_command_that_variables_set_takes_a_file_of_them(words: tuple[str, ...], command: TyperCommand) -> None:
     variables = {each.envvar for each in command.params if each.envvar} - {"NO_COLOR"}
     takes_file = any("--env-file" in each.opts for each in command.params)
-    arguments = ["x" for each in command.params if isinstance(each, click.Argument) and each.required]
+    arguments = ["x" for each in command.params if isinstance(each, TyperArgument) and each.required]
     asked = CliRunner().invoke(app, [*words, *arguments, "--env-file", "absent"], env={"COLUMNS": "200"})
 
     assert takes_file is (" ".join(words) not in WITHOUT_SETTINGS)

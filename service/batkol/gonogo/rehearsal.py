@@ -26,6 +26,7 @@ from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.simulators.client.conversation import CallScript, Observed, leaf, observe
 from batkol.simulators.client.recording import Recording
+from batkol.simulators.client.refused import refusals
 from batkol.simulators.client.unheard import cannot_hear, why_unheard
 from batkol.simulators.twilio.plan import new_sid
 from batkol.status import ServiceStatus
@@ -94,6 +95,9 @@ class Rehearsal:
                 await _to_the_end(store.restore())
         self.checks += [] if beside is None else beside.result()
         self.heard += self._replies.heard
+        if not all(check.passed for check in self.checks):
+            for refusal in refusals(await self._status()):
+                self._write_line(refusal)
         if store is not None:
             self._write_line(f"flag restored in {store.where}")
 

@@ -18,6 +18,7 @@ from batkol.simulators.call_page import report_on, show, went_well
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.recording import Recording, read_recording
+from batkol.simulators.client.refused import refusals
 from batkol.simulators.client.unheard import cannot_hear, why_unheard
 from batkol.simulators.client.watching import RESUME_S, watching
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, Script
@@ -132,6 +133,8 @@ async def _heard(
         return not reports or _may_be_heard(recording, console)
     placed = {report.call_sid for report in reports}
     state, heard = await internal.status() if placed else None, True
+    for refusal in () if state is None else refusals(state):
+        console.print(Text(f"   {refusal}", "red"), soft_wrap=True)
     for watch in watches:
         if watch.call_sid in placed and (why := why_unheard(watch, state, recording)):
             whose = f"{watch.call_sid[-6:]} " if len(watches) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 from structlog.testing import capture_logs
 
 from batkol.answering.answerer import Question
@@ -19,6 +21,8 @@ from batkol.answering.specs import AnswererSpec
 from batkol.app.upstreams import ANSWERER, CALLS, Upstream, Upstreams
 from batkol.errors import UpstreamError
 from batkol.events.events import ReplyEnded, ReplyFailed
+from batkol.simulators.call_cli import CallOptions, carry_out
+from batkol.simulators.client.conversation import Internal
 from batkol.simulators.google_voice.faults import GoogleVoiceFault, GoogleVoiceFaultKind
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
@@ -213,16 +217,23 @@ async def test_a_call_with_a_wrong_model_says_so_once_and_status_and_readiness_d
 
         async def talk(caller: Caller) -> None:
             sid = caller.plan.call_sid
-            for turn in (1, 2):
-                await caller.say(say(["שלום", "תודה"]).mulaw)
-                await up.heard.until(lambda turn=turn: len(up.heard.of(sid, ReplyEnded)) == turn)
+            await caller.say(say(["שלום", "תודה"]).mulaw)
+            await up.heard.until(lambda: len(up.heard.of(sid, ReplyEnded)) == 1)
+            await caller.say(say(["שלום", "תודה"]).mulaw)
+            await up.heard.until(lambda: len(up.heard.of(sid, ReplyEnded)) == 2)
 
         report = await up.call(script=talk)
         async with httpx.AsyncClient(base_url=up.internal, trust_env=False) as http:
             status = (await http.get("/v1/status")).json()
             ready = await http.get("/readyz")
+        page = io.StringIO()
+        spoken_to = CallOptions(up.plan(say(["שלום", "תודה"]).mulaw), 1, Internal(up.internal))
+        code = await carry_out(spoken_to, Console(file=page, width=1000))
 
     assert up.heard.of(report.call_sid, ReplyFailed)
+    assert "The answerer `default` refuses the service: The answerer openai (http" in page.getvalue()
+    assert "The server has no such model or path; check the model and the URL. Its settings are" in page.getvalue()
+    assert code == 0
     refused = [each for each in logs if each["event"] == ANSWERER.refused]
     assert [(each["answerer"], each["reason"]) for each in refused] == [("default", "not_found")]
     assert "Its settings are ANSWERER_URL, ANSWERER_MODEL and ANSWERER_API_KEY" in refused[0]["remedy"]

@@ -143,7 +143,7 @@ def test_a_list_of_faults_is_taken_over_http_and_on_the_command_line(kind: type[
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_program_cannot_make_a_fault_of_an_unknown_kind_either(kind: type[DoubleFault]) -> None:
     with pytest.raises(ValueError, match="'explode' is no kind of fault; the kinds are "):
-        kind(kind="explode")  # type: ignore[call-arg]
+        kind(kind="explode")
 
 
 @pytest.mark.parametrize(
