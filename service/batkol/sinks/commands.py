@@ -19,6 +19,7 @@ from batkol.store.postgres.address import address
 from batkol.store.postgres.connections import connected
 from batkol.store.postgres.faults import DB_ERRORS, error_name
 from batkol.store.postgres.outbox_retention import OUTBOX_DAYS
+from batkol.store.postgres.remedies import with_remedy
 
 WriteLine = Callable[[str], None]
 
@@ -196,7 +197,9 @@ async def _database(url: str) -> AsyncIterator[tuple[asyncpg.Connection[Any], st
     except asyncpg.UndefinedTableError:
         raise ConfigurationError(f"{where.shown} has no tables for sinks; run `batkol migrate`") from None
     except DB_ERRORS as error:
-        raise ConfigurationError(f"{where.shown} cannot be used, and is unchanged: {error_name(error)}") from None
+        raise ConfigurationError(
+            f"{where.shown} cannot be used, and is unchanged: {with_remedy(error_name(error))}"
+        ) from None
 
 
 def moment(text: str) -> datetime:

@@ -27,6 +27,7 @@ from batkol.sinks.settling import Tried, settled, settled_again
 from batkol.sinks.statistics import SinkState, SinkStatistics
 from batkol.sinks.stored import Backlog, OutboxPosition, Settlement, StoredEvent
 from batkol.store.postgres.faults import DB_ERRORS, error_name
+from batkol.store.postgres.remedies import remedy_of
 
 SAID_EVERY_S: Final = 60.0
 """Seconds between two log lines about dead letters."""
@@ -153,9 +154,8 @@ class Drainer:
         """Wait before the database is asked again; each outage is logged once."""
         fault = f"the database: {error if isinstance(error, LostError) else error_name(error)}"
         if not self._database_fault:
-            self._log.warning(
-                "[SINK] database not available; events wait in the outbox and the service tries again", fault=fault
-            )
+            waiting = "[SINK] database not available; events wait in the outbox and the service tries again"
+            self._log.warning(waiting, fault=fault, remedy=remedy_of(fault))
         self.state, self._backlog, self._database_fault = SinkState.WAITING, None, fault
         self._rests.set()
         attempt, self._away = self._away, self._away + 1

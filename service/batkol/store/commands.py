@@ -13,6 +13,7 @@ from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
 from batkol.store.postgres.faults import DB_ERRORS, error_name, is_unreachable
+from batkol.store.postgres.remedies import with_remedy
 
 WriteLine = Callable[[str], None]
 
@@ -42,7 +43,9 @@ async def carry_out_migration(
         if may_be_away and is_unreachable(error):
             write_line(f"{where.shown} cannot be reached ({error_name(error)}); its tables are unchanged")
             return 0
-        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {error_name(error)}") from None
+        raise ConfigurationError(
+            f"{where.shown} cannot be migrated, and is unchanged: {with_remedy(error_name(error))}"
+        ) from None
     newer = (
         "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; its tables are unchanged"
     )
@@ -72,7 +75,7 @@ async def carry_out_erasure(url: str, number: str, *, write_line: WriteLine) -> 
     try:
         erased = await erase(database.reading, number)
     except DB_ERRORS as error:
-        raise ConfigurationError(f"nothing was erased from {where.shown}: {error_name(error)}") from None
+        raise ConfigurationError(f"nothing was erased from {where.shown}: {with_remedy(error_name(error))}") from None
     finally:
         await database.close()
     pending = "records that pods deliver later arrive without text and number"

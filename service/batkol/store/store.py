@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,8 @@ from batkol.store.postgres.cleanup import run_cleanup
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.conversation import said_in
 from batkol.store.postgres.erase import Erased, erase
-from batkol.store.postgres.faults import DB_ERRORS, driver_faults
+from batkol.store.postgres.faults import DB_ERRORS, driver_faults, error_name
+from batkol.store.postgres.remedies import remedy_of
 from batkol.store.postgres.schema import calls, leads, utterances
 from batkol.store.postgres.writer import Writer
 from batkol.store_status import NO_STORE, BacklogStatus, JournalStatus, NoStoreStatus, StoreStatus
@@ -230,7 +231,7 @@ async def _start_dev_postgres(folder: Path, stack: AsyncExitStack) -> Address:
 
 async def _log_schema_fit(where: Address) -> None:
     """Log once if the database's tables are of another version: then it refuses all records."""
-    with suppress(*DB_ERRORS):
+    try:
         with driver_faults():
             found = await migrate.current(where)
         if found != (wanted := await asyncio.to_thread(migrate.head)):
@@ -239,5 +240,11 @@ async def _log_schema_fit(where: Address) -> None:
             )
         else:
             log.info("[STORE] store started", database=where.shown, version=found)
-        return
-    log.warning("[STORE] database not reachable yet; the journal keeps calls", database=where.shown)
+    except DB_ERRORS as error:
+        fault = error_name(error)
+        log.warning(
+            "[STORE] database not reachable yet; the journal keeps calls",
+            database=where.shown,
+            fault=fault,
+            remedy=remedy_of(fault),
+        )

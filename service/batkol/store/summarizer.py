@@ -17,6 +17,7 @@ from batkol.store.conversations import StoreUnavailableError
 from batkol.store.journal.record import LONGEST_TEXT
 from batkol.store.postgres.conversation import said_in
 from batkol.store.postgres.faults import DB_ERRORS, error_name
+from batkol.store.postgres.remedies import remedy_of
 from batkol.store.postgres.summaries import (
     Claim,
     SummaryState,
@@ -164,7 +165,9 @@ class Summarizer:
     def _log_fault(self, fault: str) -> None:
         if fault != self._fault:
             self._fault = fault
-            log.warning("[STORE] the database does not answer; the service tries again", fault=fault)
+            log.warning(
+                "[STORE] the database does not answer; the service tries again", fault=fault, remedy=remedy_of(fault)
+            )
 
 
 def transcript(said: Sequence[HistoryMessage]) -> str:

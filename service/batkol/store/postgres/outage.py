@@ -6,6 +6,8 @@ from typing import Final
 
 import structlog
 
+from batkol.store.postgres.remedies import remedy_of
+
 THE_DATABASE: Final = "the database does not accept records; they wait in the journal"
 THE_JOURNAL: Final = "the journal does not deliver records to the database, or cannot release them"
 THE_WRITER: Final = "the database writer failed because of a defect in Batkol; records wait in the journal"
@@ -31,7 +33,9 @@ class Outage:
         """Note that an attempt failed, while so many records wait; return how many of this outage did before."""
         if fault not in self._logged:
             self._logged.add(fault)
-            log.warning(f"[STORE] {whose}; the service tries again", fault=fault, waiting=waiting)
+            log.warning(
+                f"[STORE] {whose}; the service tries again", fault=fault, waiting=waiting, remedy=remedy_of(fault)
+            )
         self.fault = fault
         self.failures += 1
         attempt, self.attempt = self.attempt, self.attempt + 1
