@@ -213,5 +213,6 @@ async def test_wrong_credentials_show_in_the_log_at_the_start(tmp_path: Path) ->
             )  # it is asked beside the start
 
     (line,) = [line for line in logs if "cannot be asked" in line["event"]]
-    assert (line["log_level"], "credentials (401, Twilio's code 20003)" in line["err"]) == ("error", True)
+    assert (line["log_level"], "credentials (401, Twilio's code 20003)" in line["said"]) == ("error", True)
+    assert "TWILIO_ACCOUNT_SID" in line["remedy"]
     assert TOKEN not in repr(line)

@@ -135,6 +135,7 @@ class OpenAIAnswerer:
         except AnswererError as error:
             self._on_outcome(error)
             raise
+        self._on_outcome(None)
 
     async def aclose(self) -> None:
         """Close the connections; answers under way end in an `AnswererError`."""

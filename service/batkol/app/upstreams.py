@@ -24,7 +24,8 @@ AGAIN_S: Final = 60.0
 """A server that answers now and then does not fill the log: the same reason is one line in so many seconds."""
 
 IN_A_ROW: Final = 3
-"""Failures in a row from which one that may pass is worth a line: each turn has one of its own."""
+"""Failures in a row from which one that may pass is worth a line: each turn has one of its own. Of a server that has
+never answered, such as one at the start, the first is."""
 
 _GRAVE: Final = frozenset({"credentials", "forbidden", "not_found", "quota", "redirect", "refused", "unauthorized"})
 """Reasons that the next request meets, too."""
@@ -87,6 +88,7 @@ class Upstream:
         self._limit = LogLimit(AGAIN_S)
         self._failures = 0
         """In a row."""
+        self._has_answered = False
         self._noted = False
         """Whether the failure was worth a line."""
         self._logged = False
@@ -107,15 +109,15 @@ class Upstream:
 
     def _answered(self) -> None:
         self._status = UpstreamStatus(state=CheckState.ACCEPTED, since=_wall())
-        self._failures = 0
+        self._failures, self._has_answered = 0, True
         if self._logged:
             log.info(self._lines.recovered, **self._named)
         self._noted = self._logged = False
 
     def _failed(self, error: UpstreamError) -> None:
         self._failures += 1
-        lasting = self._failures >= IN_A_ROW
-        refused = error.reason in _GRAVE or (lasting and not error.retryable)
+        lasting = self._failures >= IN_A_ROW or not self._has_answered
+        refused = error.reason in _GRAVE or (self._failures >= IN_A_ROW and not error.retryable)
         state = CheckState.REFUSED if refused else CheckState.NO_ANSWER
         since = self._status.since if state == self._status.state else _wall()
         remedy = " ".join(filter(None, (_sentence(error.remedy), self._where if refused else "")))

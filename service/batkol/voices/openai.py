@@ -109,6 +109,7 @@ class OpenAIVoice:
         except VoiceError as error:
             self._on_outcome(error)
             raise
+        self._on_outcome(None)
 
     async def _ask_models(self) -> None:
         try:

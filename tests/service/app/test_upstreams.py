@@ -188,6 +188,7 @@ async def test_a_server_that_answers_now_and_then_does_not_fill_the_log() -> Non
 async def test_what_may_pass_is_a_line_only_if_it_does_not() -> None:
     upstream = Upstream(ANSWERER, "fast", "There.")
     with capture_logs() as logs:
+        upstream(None)
         for error in (refusal("unavailable", retryable=True), refusal("content_filter"), None) * 3:
             upstream(error)
         passing = list(logs)
@@ -204,6 +205,18 @@ async def test_what_may_pass_is_a_line_only_if_it_does_not() -> None:
         said="It answered HTTP 401.",
         remedy="Do it.",
     )
+
+
+@pytest.mark.virtual_time
+async def test_a_server_that_was_never_reached_is_a_line_at_once() -> None:
+    """The warm-up at the start meets a misspelt URL, and the first caller need not."""
+    upstream = Upstream(ANSWERER, "fast", "There.")
+    with capture_logs() as logs:
+        upstream(refusal("unavailable", retryable=True))
+        upstream(refusal("unavailable", retryable=True))
+
+    assert lines_of(logs) == [("warning", ANSWERER.unanswered)]
+    assert upstream.status.state == "no_answer"
 
 
 async def test_a_call_with_a_wrong_model_says_so_once_and_status_and_readiness_do_too(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class GoogleVoice:
         except VoiceError as error:
             self._on_outcome(error)
             raise
+        self._on_outcome(None)
 
     async def _ask_names(self) -> None:
         try:
