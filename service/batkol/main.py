@@ -23,7 +23,7 @@ from batkol import __version__
 from batkol.chat.command import chat
 from batkol.commands.call import call
 from batkol.commands.doubles import llm_double, speech_double, twilio_double, voice_double
-from batkol.commands.env_file import FILE, EnvFileNews, EnvFileOption
+from batkol.commands.env_file import FILE, NO_FILE, EnvFileNews, EnvFileOption
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
 from batkol.commands.shared import NoColor, console, exit_with, refuse
@@ -34,7 +34,7 @@ from batkol.errors import BatkolError, ConfigurationError
 from batkol_otel.environment import mend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from batkol.settings import Settings
     from batkol.telemetry.logs import LogWriter
@@ -191,7 +191,14 @@ def _settings(news: EnvFileNews | None) -> Settings:
     try:
         return read()
     except BatkolError as error:
-        refuse(ConfigurationError("\n  ".join((str(error), *(news.warnings if news is not None else ())))))
+        refuse(ConfigurationError("\n  ".join((str(error), *_hints(news)))))
+
+
+def _hints(news: EnvFileNews | None) -> Sequence[str]:
+    """Return what a person at a terminal may have overlooked. A pod has no file, and needs none."""
+    if news is not None:
+        return news.warnings
+    return (NO_FILE,) if sys.stderr.isatty() else ()
 
 
 def _log_file(news: EnvFileNews | None) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from batkol.commands.env_file import load
 from batkol.env_file import EnvFile, apply, misspelt, read
 from batkol.errors import ConfigurationError
-from batkol.main import app
+from batkol.main import _settings, app
 from support.process.unsearchable import searchable_by_no_one
 
 SETTINGS = ("TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "VOICE_API_KEY", "PORT")
@@ -160,6 +162,20 @@ def test_a_refused_start_names_the_misspelt_settings_of_the_file_and_no_value() 
     assert ".env sets TWILIO_AUTH_TOKN, which is no setting: is it TWILIO_AUTH_TOKEN?" in refused.stderr
     assert "chmod 600 .env" in refused.stderr
     assert "secret-of-mine" not in refused.output
+
+
+@pytest.mark.parametrize("at_a_terminal", [True, False])
+def test_a_person_in_the_wrong_folder_learns_that_it_has_no_file(
+    at_a_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: at_a_terminal)
+
+    with pytest.raises(typer.Exit):
+        _settings(None)
+
+    refused = capsys.readouterr().err
+    assert "there is no TWILIO_AUTH_TOKEN" in refused
+    assert ("there is no .env in this folder" in refused) is at_a_terminal
 
 
 def test_the_other_commands_read_the_file_before_their_own_options() -> None:

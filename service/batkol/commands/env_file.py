@@ -23,6 +23,7 @@ FILE: Final = "batkol.env_file"
 OTHERS: Final = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "KUBECONFIG", "HTTPS_PROXY", "NO_PROXY")
 """Variables that libraries read, not the settings."""
 
+NO_FILE: Final = "there is no .env in this folder: start in the folder that has it, or name the file with --env-file"
 _HIDDEN: Final = (
     "this user may not look into the folder that the command was started in, so no .env is read: start it in another "
     "folder, or name the file with --env-file"
