@@ -93,11 +93,12 @@ def commands(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[
             yield (*before, name), command
 
 
+ALL = list(commands(typer.main.get_group(app)))
 CUT = re.compile(r"\w…\s*│")
 """A word that had no room in its column."""
 
 
-@pytest.mark.parametrize("words", [words for words, _ in commands(typer.main.get_group(app))], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words, _ in ALL], ids=" ".join)
 def test_each_help_can_be_read_in_80_columns(words: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"}).stdout
     about = shown.partition("╭")[0].partition("Usage")[2].splitlines()[1:]
@@ -108,7 +109,7 @@ def test_each_help_can_be_read_in_80_columns(words: tuple[str, ...]) -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(("words", "command"), commands(typer.main.get_group(app)), ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in ALL])
 def test_each_command_that_variables_set_takes_a_file_of_them(words: tuple[str, ...], command: TyperCommand) -> None:
     variables = {each.envvar for each in command.params if each.envvar} - {"NO_COLOR"}
     takes_file = any("--env-file" in each.opts for each in command.params)

@@ -1,4 +1,4 @@
-"""What the servers behind the agent last answered: answerers, voices and Twilio's REST API.
+"""The newest answers of the servers behind the agent: answerers, voices and Twilio's REST API.
 
 Each request of a call, and the warm-up at the start, says what it came to. A refusal (a wrong key, an unknown model, no
 credit) is met by every call, so it is one line of the log, with the server's answer and the remedy, and not one a turn;
@@ -111,7 +111,8 @@ class Upstream:
         self._status = UpstreamStatus(state=CheckState.ACCEPTED, since=_wall())
         self._failures, self._has_answered = 0, True
         if self._logged:
-            log.info(self._lines.recovered, **self._named)
+            line = self._lines.recovered
+            log.info(line, **self._named)
         self._noted = self._logged = False
 
     def _failed(self, error: UpstreamError) -> None:

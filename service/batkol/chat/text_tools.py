@@ -22,6 +22,7 @@ from batkol.conversation.events import ToolOutcome
 from batkol.conversation.tools.running import AttemptTools, ToolRunner
 from batkol.conversation.tools.turn_tools import REPEATED, TurnTools, Verdict
 from batkol.conversation.tools.webhook import PostTool, ToolRequest
+from batkol.events.identity import REHEARSAL
 from batkol.tools.definition import UNKNOWN, ToolDefinition
 
 DONE: Final = '{"status": "done"}'
@@ -67,6 +68,7 @@ class TextTools:
     def __init__(self, call_sid: str, post: PostTool) -> None:
         self.call_sid = call_sid
         self.stream_sid = f"MZ{call_sid[2:]}"
+        self.direction = REHEARSAL
         self.log = _log
         self.ended: inputs.EndAsked | None = None
         """The end of the call, once a tool has asked for it."""

@@ -37,7 +37,7 @@ _REMEDIES: Final = {
     422: _REQUEST,
     429: "The account sends too many requests: raise its limits.",
 }
-"""What to do, by status."""
+"""The remedies by status."""
 
 
 class _Answer(msgspec.Struct):

@@ -44,7 +44,7 @@ class Recording:
 
     @property
     def level(self) -> str:
-        """What is to be said of its loudness, behind its name and a verb: `is silent`, or the loudest 20 ms."""
+        """The loudness as a clause behind its name: `is silent`, or the loudest 20 ms."""
         if self.loudest_dbfs <= _SILENT_DBFS:
             return "is silent"
         return f"has {self.loudest_dbfs:.0f} dBFS in its loudest 20 ms"

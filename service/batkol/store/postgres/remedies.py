@@ -1,4 +1,4 @@
-"""What to do about a fault of the database, by its name in a log line (`faults.error_name`)."""
+"""Remedies of faults of the database, by their names in a log line (`faults.error_name`)."""
 
 from __future__ import annotations
 
