@@ -166,7 +166,7 @@ class Service:
         return "draining" if self.calls.draining else self.tasks.why_not_ready() or self.health.why_not_ready()
 
     def degraded(self) -> str | None:
-        """Return what a ready pod does without, or None: steps of recognition, answerers and voices that are refused."""
+        """Return what a ready pod does without, or None: steps of recognition, refused answerers and voices."""
         return ", ".join(filter(None, (self.health.degraded(), *self.upstreams.refused()))) or None
 
     def why_not_alive(self) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batkol.errors import ConfigurationError
+from batkol.paths import is_folder
 
 CACHE: Final = Path("/var/cache/batkol")
 """The folder of copies of the server's programs; about 25 MB for each version that was started."""
@@ -95,7 +96,7 @@ def temporary_folder() -> Path:
         return Path(tempfile.gettempdir())
     places = dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")))  # noqa: S108  mkdtemp's
     for place in places:
-        if place.is_dir() and os.access(place, os.W_OK) and can_read(place):
+        if is_folder(place) and os.access(place, os.W_OK) and can_read(place):
             return place
     raise ConfigurationError(
         "the Postgres for development has no folder for its temporary files: for root, it runs as the user "

@@ -54,7 +54,9 @@ def state(endpoint: str = GOOGLE, remedy: str = "", **refused: str) -> ServiceSt
     ("watch", "status", "recording", "said"),
     [
         pytest.param(watched(), state(), LOUD, "another pod", id="another service"),
-        pytest.param(watched(STARTED, ended()), state(), FAINT, "-63 dBFS. Record it louder", id="faint"),
+        pytest.param(
+            watched(STARTED, ended()), state(), FAINT, "-63 dBFS in its loudest 20 ms. Record it louder", id="faint"
+        ),
         pytest.param(watched(STARTED, ended()), state(), LOUD, "music, noise or tones", id="no speech"),
         pytest.param(watched(STARTED, ended()), state(), None, "spoke too briefly", id="no words"),
         pytest.param(watched(STARTED, SPOKE, final()), state(DOUBLE), LOUD, "built-in voice alone", id="the double"),
