@@ -129,12 +129,10 @@ async def _service(
         context_of=partial(flag_context, settings, calls), chosen_of=partial(chosen, calls),
     )  # fmt: skip
     made = await agent(settings, parts, stack, tasks)
-    continuations = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
-    stack.push_async_callback(continuations.aclose)
     return Service(
         settings=settings,
         keys=settings.twilio_auth_token or (secrets.token_urlsafe(32),),
-        continuations=continuations,
+        continuations=_continuations(settings, calls, store, stack),
         calls=calls,
         heartbeat=heartbeat,
         drain=Drain(calls, timeout_s=settings.drain_timeout_s, pause_s=patience.pause),
@@ -153,6 +151,14 @@ async def _service(
         telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks, upstreams.twilio_calls),
         twilio_api=await twilio_api(settings, stack, tasks, upstreams.twilio_streams, within_s=patience.twilio_api),
     )
+
+
+def _continuations(
+    settings: Settings, calls: CallRegistry, store: Store | NoStore, stack: AsyncExitStack
+) -> Continuations:
+    made = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
+    stack.push_async_callback(made.aclose)
+    return made
 
 
 async def _live(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Live:

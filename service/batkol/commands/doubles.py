@@ -17,6 +17,14 @@ ControlPort = Annotated[
     int,
     typer.Option(metavar="PORT", callback=_port, help="The HTTP port for faults and records; 0 selects a free port."),
 ]
+GoogleControlPort = Annotated[
+    int,
+    typer.Option(
+        metavar="PORT",
+        callback=_port,
+        help="The HTTP port for faults and records of Google's voice; 0 selects a free port.",
+    ),
+]
 _EXAMPLE = "A fault that the double causes, such as '{}'."
 
 
@@ -99,14 +107,7 @@ def voice_double(
         int,
         typer.Option(metavar="PORT", callback=_port, help="The gRPC port of Google's voice; 0 selects a free port."),
     ] = 9098,
-    google_control_port: Annotated[
-        int,
-        typer.Option(
-            metavar="PORT",
-            callback=_port,
-            help="The HTTP port for faults and records of Google's voice; 0 selects a free port.",
-        ),
-    ] = 9099,
+    google_control_port: GoogleControlPort = 9099,
     google_settings: Annotated[
         list[str] | None,
         typer.Option("--google-set", metavar="NAME=VALUE", help="The same for Google's voice, such as sessions=2."),
