@@ -6,7 +6,7 @@ from typing import Any
 
 from support.node.agent import NAMESPACE, Agent, is_ready
 from support.node.images import OPERATOR, SERVICE, TAG
-from support.node.shell import SYSTEM, apply, get, kubectl
+from support.node.shell import OPERATOR_PODS, SYSTEM, apply, get, kubectl
 from support.time.waiting import eventually
 
 RANGE = 1_000_650_000
@@ -59,7 +59,8 @@ async def test_the_pods_run_under_the_level_restricted_and_cannot_write_their_ro
     for namespace in (NAMESPACE, SYSTEM):
         labels = (await get("namespace", namespace))["metadata"]["labels"]
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    media, operator = (await agent.pods())[0], (await get(f"--namespace={SYSTEM}", "pods"))["items"][0]
+    media = (await agent.pods())[0]
+    (operator,) = (await get(f"--namespace={SYSTEM}", "pods", f"--selector={OPERATOR_PODS}"))["items"]
     for each in (media, operator):
         where = (f"--namespace={each['metadata']['namespace']}", "exec", each["metadata"]["name"], "--")
         for folder in ("/", "/opt/app", "/opt/venv", "/etc"):

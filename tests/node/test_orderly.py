@@ -11,7 +11,7 @@ import pytest
 from support.node.agent import HELLO, NAME, NAMESPACE, TALK, Agent, Calls, is_ready, kill, restarts
 from support.node.cluster import Cluster
 from support.node.images import NEXT_TAG
-from support.node.shell import SYSTEM, get, kubectl, run
+from support.node.shell import OPERATOR_PODS, SYSTEM, get, kubectl, run
 from support.node.truth import polled
 from support.service.stack import words_of
 from support.time.waiting import eventually
@@ -63,7 +63,7 @@ async def node_drained(agent: Agent, _cluster: Cluster, _calls: Calls) -> None:
 
 
 async def operator_killed(agent: Agent, _cluster: Cluster, _calls: Calls) -> None:
-    found = await get(f"--namespace={SYSTEM}", "pods", "--selector=app.kubernetes.io/name=batkol-operator")
+    found = await get(f"--namespace={SYSTEM}", "pods", f"--selector={OPERATOR_PODS}")
     kill(found["items"][0])
     await agent.patch(recognition={"batchMilliseconds": 160})
     await agent.until("TuningApplied")

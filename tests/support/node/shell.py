@@ -15,6 +15,8 @@ from support.node.namespaces import environment
 SYSTEM = "batkol-system"
 """The namespace of the chart."""
 RELEASE = "batkol"
+OPERATOR_PODS = "app.kubernetes.io/name=batkol-operator"
+"""A selector."""
 
 
 class Said(NamedTuple):
