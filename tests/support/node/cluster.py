@@ -71,9 +71,14 @@ class Cluster:
         self.stop()
 
     def _is_ready(self) -> bool:
+        """Whether the node takes pods, and the controllers have made the account that pods need."""
         path = '{.status.conditions[?(@.type=="Ready")].status}'
-        command = [str(tool("kubectl")), f"--kubeconfig={KUBECONFIG}", "get", "node", NODE, f"--output=jsonpath={path}"]
-        return subprocess.run(command, check=False, capture_output=True, text=True).stdout == "True"
+        node = self._kubectl("get", "node", NODE, f"--output=jsonpath={path}")
+        return node == "True" and bool(self._kubectl("get", "serviceaccount", "default", "--output=name"))
+
+    def _kubectl(self, *arguments: str) -> str:
+        command = [str(tool("kubectl")), f"--kubeconfig={KUBECONFIG}", *arguments]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
     def _forget_pods_of_another_node(self) -> None:
         """A node that was killed leaves records of its containers; containerd reads them at its start."""
