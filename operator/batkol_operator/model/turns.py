@@ -100,6 +100,9 @@ class TurnsSpec(ResourcePart):
     apology_milliseconds: int | None = _milliseconds(
         "From the caller's last sound until the apology; must be more than `fillerMilliseconds`", APOLOGY_MS
     )
+    tools_text_milliseconds: int | None = _milliseconds(
+        "Time that tool calls wait behind the end of the turn for the final of its words", 600
+    )
     wordless_milliseconds: int | None = _milliseconds(
         "Time for words after an interruption; without words by then the reply goes on", 1200
     )

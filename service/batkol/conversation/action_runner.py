@@ -72,5 +72,5 @@ class ActionRunner:
                 self._replies.resume(interrupted, attempt)
             case act.SayPhrase():
                 self._begin.say(action)
-            case act.CorrectCaller(before, text):
-                self._replies.correct_caller(before, text)
+            case act.CorrectCaller(before, text, attempt):
+                self._replies.correct_caller(before, text, attempt)

@@ -104,10 +104,14 @@ class Discard(msgspec.Struct, frozen=True):
 
 
 class CorrectCaller(msgspec.Struct, frozen=True):
-    """Correct the caller's words in the history: `before` stand at the end of the newest of them, and were `text`."""
+    """Correct the caller's words in the history: `before` stand at the end of the newest of them, and were `text`.
+
+    With `attempt` they are the words that this one was asked about, and of which nothing was heard so far.
+    """
 
     before: str
     text: str
+    attempt: int = 0
 
 
 class HangUp(msgspec.Struct, frozen=True):

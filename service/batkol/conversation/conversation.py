@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any, Final
 
@@ -171,7 +171,7 @@ class Conversation:
     def _sounded(self, voiced: Voiced) -> None:
         last_sample = self._turns.last_sample
         self._replies.start(voiced, last_sample)
-        self._actions.run(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
+        self._run(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
         self._work()
 
     # -- its life ------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class Conversation:
             )
         self._replies.close(act.Unsaid.DEFECT, self._call.line.clear())
         self._announcements.close(act.Unsaid.DEFECT)
-        self._actions.run(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
+        self._run(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
 
     async def _converse(self) -> None:
         """Handle what comes until cancelled. Raises what a defect raises."""
@@ -276,12 +276,18 @@ class Conversation:
             settings = self._settings()
             self._turns.tune(settings.thresholds, settings.words)
             self._choose_speakers()
-        self._actions.run(self._turns.handle(event, self._loop.time(), self._replies.playout.sounding_text()))
+        self._run(self._turns.handle(event, self._loop.time(), self._replies.playout.sounding_text()))
 
     def _tick(self) -> None:
         if not self._turns.talking:
             self._choose_speakers()  # what a silent caller hears is a turn, too
-        self._actions.run(self._turns.tick(self._loop.time()))
+        self._run(self._turns.tick(self._loop.time()))
+
+    def _run(self, todo: Sequence[act.Action]) -> None:
+        """Carry out the actions; then the current attempt may act, if the turn table lets it."""
+        self._actions.run(todo)
+        if (acting := self._turns.acting) is not None:
+            self._replies.let_act(acting)
 
     def _choose_speakers(self) -> None:
         """Choose who answers and who speaks, unless a turn is under way: it ends with those that it began with."""

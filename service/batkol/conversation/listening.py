@@ -95,13 +95,12 @@ def settled(turn: Turn, event: TextSettled, now: float) -> None:
     if said is None:
         return
     if goes_on_after(turn, said.fresh):
-        turn.said.drop(event.utterance)
+        turn.said.set_aside(event.utterance, overheard=True)
         if not turn.said.talking:
             turn.go_on(now)
         return
     if not said.fresh:
-        turn.said.drop(event.utterance)
-        turn.said.wordless = event.utterance
+        turn.said.set_aside(event.utterance, overheard=False)
     else:
         turn.words_came()
     if turn.said.talking:
@@ -118,9 +117,13 @@ def revised(turn: Turn, event: TextRevised, now: float) -> None:
     said = turn.said.get(event.utterance)
     if said is None:
         return
+    if turn.words.telling(said.fresh):
+        turn.drop_interrupted()
     if said.changed and turn.attempt is not None and turn.attempt.held:
         turn.cancel()
-    elif turn.idle and not turn.said.talking:
+    elif turn.idle and turn.said.talking and turn.said.text:
+        turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
+    elif turn.idle:
         turn.commit_in_time(now)
 
 

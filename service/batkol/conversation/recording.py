@@ -55,11 +55,14 @@ def record(turn: Turn, event: Input, now: float) -> None:
 
 def _correct(turn: Turn, event: Input, now: float) -> None:
     """Take a result for words that a reply has answered already, or the first words of an utterance that had none."""
-    if isinstance(event, TextRevised) and event.utterance == turn.said.wordless and turn.idle:
-        said = turn.said.begin(event.utterance, now)
-        said.text, said.stopped, said.settled = event.text, now, True
-    elif isinstance(event, TextSettled | TextRevised) and (late := turn.said.correct(event.utterance, event.text)):
-        turn.actions.append(CorrectCaller(late.before, late.text))
+    if not isinstance(event, TextSettled | TextRevised):
+        return
+    if isinstance(event, TextSettled):
+        turn.said.take_final(event.utterance)
+    if turn.said.recall(event.utterance, event.text, turn.words, now):
+        turn.newest_word = now
+    elif late := turn.said.correct(event.utterance, event.text):
+        turn.correct(late.before, late.text)
 
 
 def answered(turn: Turn) -> None:
@@ -67,4 +70,4 @@ def answered(turn: Turn) -> None:
     asked, text = "" if turn.attempt is None else turn.attempt.text, turn.said.text
     if asked and text and not same(asked, text):
         turn.actions.append(CorrectCaller(asked, text))
-    turn.said.answer()
+    turn.said.answer(spoken=True)

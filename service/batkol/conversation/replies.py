@@ -74,8 +74,12 @@ class Replies:
         """Let the caller hear it, from now on."""
         if (voiced := self._voiced.get(attempt)) is not None:
             voiced.released = True
-            voiced.commit()
             self.playout.feed(voiced)
+
+    def let_act(self, attempt: int) -> None:
+        """Have its tools carried out, if it calls any. A second call changes nothing."""
+        if (voiced := self._voiced.get(attempt)) is not None:
+            voiced.commit()
 
     def hold(self, attempt: int) -> None:
         """Take the release back, if nothing was heard."""
@@ -158,7 +162,6 @@ class Replies:
         begin = voiced.track.pieces[piece].begin if voiced.track.pieces else 0
         voiced.interrupted_at = None
         voiced.released = True
-        voiced.commit()
         if voiced.sounded:
             self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
         self.playout.feed(voiced, begin)
@@ -183,12 +186,20 @@ class Replies:
         voiced.released = True
         self.playout.feed(voiced)
 
-    def correct_caller(self, before: str, text: str) -> None:
-        """Correct what the caller said, as the history has it, or will have it when a reply to it sounds."""
+    def correct_caller(self, before: str, text: str, attempt: int = 0) -> None:
+        """Correct what the caller said, as the history has it, or will have it when a reply to it sounds.
+
+        A reply to it calls no further tool for the words before. With `attempt` they are those of this one alone.
+        """
         for voiced in self._voiced.values():
+            if attempt not in {0, voiced.attempt}:
+                continue
             if not voiced.sounded:
                 voiced.answers = corrected(voiced.answers, before, text)
-        self._history.correct_caller(before, text)
+            if voiced.reply is not None and not voiced.announced:
+                voiced.reply.correct(before, text)
+        if not attempt:
+            self._history.correct_caller(before, text)
 
     # -- what the caller hears -------------------------------------------------------------------------------------
 

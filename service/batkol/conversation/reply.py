@@ -16,9 +16,11 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, Question, ToolCall, ToolResult, Usage
+from batkol.conversation.history import corrected
 from batkol.conversation.tools.turn_tools import Verdict
 from batkol.conversation.track import Track
 from batkol.conversation.usage import total
+from batkol.speech.sameness import same
 from batkol.voices.audible import audible
 from batkol.voices.voice import Voice, VoiceError
 
@@ -57,13 +59,15 @@ class Tools(Protocol):
     @property
     def results(self) -> tuple[ToolResult, ...]: ...
     async def carry_out(self, calls: Sequence[ToolCall], *, spoken: bool) -> Verdict: ...
+    def refuse(self, calls: Sequence[ToolCall]) -> Verdict: ...
     def end(self) -> None: ...
     def abandon_end(self) -> None: ...
 
 
 class _Asked(NamedTuple):
-    """A whole answer."""
+    """A whole answer. `about` are the caller's words that it answers."""
 
+    about: str
     text: str
     calls: Sequence[ToolCall]
 
@@ -104,8 +108,13 @@ class Reply:
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
         self._committed = asyncio.Event()
 
+    def correct(self, before: str, text: str) -> None:
+        """The caller has said `text`, and not `before`, which was asked about: no further tool is called for that."""
+        said = corrected(self.question.text, before, text)
+        self.question = msgspec.structs.replace(self.question, text=said)
+
     def commit(self) -> None:
-        """The turn is committed: its tools may be carried out."""
+        """The turn is committed, and its words are known: its tools may be carried out."""
         self._committed.set()
 
     def hold(self) -> None:
@@ -149,10 +158,10 @@ class Reply:
         cutter = self._speaker.cutter()
         try:
             said = ""
-            while (calls := (asked := await self._ask(cutter, said)).calls) and self.tools is not None:
+            while (asked := await self._ask(cutter, said)).calls and self.tools is not None:
                 self._offer(cutter.flush())
                 said = f"{said} {asked.text}".strip()
-                if not await self._carry_out(calls, self.tools, spoken=any(map(str.isalnum, asked.text))):
+                if not await self._carry_out(asked, self.tools):
                     break
             self._offer(cutter.flush())
         except AnswererError as error:
@@ -183,12 +192,18 @@ class Reply:
                         self.answered_by = name
                     case Usage():
                         self.usage = total(self.usage, part)
-        return _Asked("".join(texts), tuple(calls))
+        return _Asked(question.text, "".join(texts), tuple(calls))
 
-    async def _carry_out(self, calls: Sequence[ToolCall], tools: Tools, *, spoken: bool) -> bool:
-        """Carry out the tools that the answer calls, as soon as the turn is committed; return whether it goes on."""
+    async def _carry_out(self, asked: _Asked, tools: Tools) -> bool:
+        """Carry out the tools that the answer calls, as soon as they may be; return whether it goes on.
+
+        Those that were called for other words than the caller's are refused: the answerer calls them anew.
+        """
         await self._until_committed()
-        verdict = await tools.carry_out(calls, spoken=spoken)
+        if same(asked.about, self.question.text):
+            verdict = await tools.carry_out(asked.calls, spoken=any(map(str.isalnum, asked.text)))
+        else:
+            verdict = tools.refuse(asked.calls)
         if verdict is Verdict.GIVE_UP:
             self._fail("answerer", "too_many_calls")
         if verdict is Verdict.ENDS:

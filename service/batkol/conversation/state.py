@@ -44,3 +44,5 @@ class Attempt:
     patient_until: float = 0.0  # the caller waits for its tools, with fillers in the place of the apology
     grown: int = 0  # attempts of the turn before it whose texts, asked about after the commit, were parts of this one
     audible: bool = False  # the caller hears it; known while the call ends
+    acts: bool = False  # its tools may be carried out
+    acts_by: float | None = None  # when they may be, whatever its words are by then; None: it is not committed

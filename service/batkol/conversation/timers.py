@@ -19,6 +19,7 @@ class Timer(StrEnum):
     IDLE = "idle"
     KEYS = "keys"  # an entry is given time for its next key
     END = "end"  # a step of the end of the call
+    TOOLS = "tools"  # tool calls wait for the final of the words that they were called for
     GIVE_WAY = "give way"  # an announcement gives way to speech that brings nothing new
 
 

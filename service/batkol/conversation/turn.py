@@ -9,6 +9,7 @@ from batkol.conversation.actions import (
     Announce,
     Ask,
     Cancel,
+    CorrectCaller,
     Discard,
     GiveUp,
     Release,
@@ -21,6 +22,7 @@ from batkol.conversation.announcement_queue import AnnouncementQueue
 from batkol.conversation.inputs import EndAsked
 from batkol.conversation.interruption import Interruptions
 from batkol.conversation.key_entry import KeyEntry
+from batkol.conversation.passed_words import PassedWords
 from batkol.conversation.said import CallerTurn
 from batkol.conversation.silence_clock import SilenceClock
 from batkol.conversation.state import Attempt, PartingStep, State
@@ -30,10 +32,6 @@ from batkol.speech.sameness import same
 from batkol.speech.turn_thresholds import TurnThresholds
 
 __all__ = ["Attempt", "State", "Turn"]
-
-MOST_PASSED: Final = 20
-"""Turns of the caller that are kept for the history while nothing answers them."""
-
 
 # fmt: off
 _BEFORE_THE_COMMIT: Final = (
@@ -66,7 +64,7 @@ class Turn:
         self.last_sample = 0.0  # when the caller spoke it
         self.idle_prompts = 0
         self.queue = AnnouncementQueue()
-        self.passed: list[str] = []  # words of the caller that no answerer was asked about, for the next announcement
+        self.passed = PassedWords()
         self.newest_word = 0.0  # when the caller began an utterance, or its text changed, or pressed a key
         self.keys = keys
         self.end: EndAsked | None = None  # why the call ends from within
@@ -136,17 +134,15 @@ class Turn:
         self.cancel()
         self.timers.clear()
         if text := self.said.text:
-            self.passed.append(text)
-            del self.passed[:-MOST_PASSED]
-        self.said.answer()
+            self.passed.add(text)
+        self.said.answer(passed_over=bool(text))
         self.idle_prompts = 0
         self.state = State.LISTENING
 
-    def take_passed(self) -> str:
-        """Return the words that no answerer was asked about, for the history."""
-        passed = " ".join(self.passed)
-        self.passed.clear()
-        return passed
+    def correct(self, before: str, text: str) -> None:
+        """Correct words that were answered, or that were passed over and wait for an announcement."""
+        if not (self.said.passed_over and self.passed.correct(text)):
+            self.actions.append(CorrectCaller(before, text))
 
     def forget_keys(self) -> None:
         """The entry that is gathered is no part of a turn any more."""
@@ -220,7 +216,7 @@ class Turn:
         """Say the announcement at the head of the queue, as a reply of its own. It answers what was said."""
         announcement = self.queue.take()
         self.begin_to_speak()
-        answers = " ".join(filter(None, (self.take_passed(), self.said.text)))
+        answers = " ".join(filter(None, (self.passed.take(), self.said.text)))
         self.actions.append(Announce(announcement, self.count, answers))
         self._now_speaking()
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from batkol.conversation import announcing, ending, keys, listening, recording, speaking, thinking
+from batkol.conversation import acting, announcing, ending, keys, listening, recording, speaking, thinking
 from batkol.conversation.actions import Action, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AnnouncementAsked,
@@ -154,6 +154,7 @@ DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
     Timer.IDLE: listening.idle_due,
     Timer.KEYS: keys.due,
     Timer.END: ending.due,
+    Timer.TOOLS: lambda _, __: None,  # `acting.proceed` lets the attempt act
     Timer.GIVE_WAY: lambda _, __: None,  # `proceed` says the announcement
 }
 
@@ -192,7 +193,7 @@ class Turns:
         """
         turn = self._turn
         begins, turn.answers = answers and not turn.answers, answers
-        return turn.take_passed() if begins else ""
+        return turn.passed.take() if begins else ""
 
     @property
     def between_turns(self) -> bool:
@@ -226,6 +227,12 @@ class Turns:
     def attempt(self) -> int | None:
         """The number of the current attempt."""
         return None if self._turn.attempt is None else self._turn.attempt.number
+
+    @property
+    def acting(self) -> int | None:
+        """The number of the current attempt, if its tools may be carried out: its words are known for good."""
+        attempt = self._turn.attempt
+        return None if attempt is None or not attempt.acts else attempt.number
 
     @property
     def talking(self) -> bool:
@@ -271,6 +278,7 @@ class Turns:
         if (rule := TABLE[turn.state].get(type(event))) is not None:
             rule(turn, event, now)
         announcing.proceed(turn, now)
+        acting.proceed(turn, now)
         return turn.actions
 
     def tick(self, now: float) -> list[Action]:
@@ -280,4 +288,5 @@ class Turns:
         while (timer := turn.timers.take(now)) is not None:
             DUE[timer](turn, now)
         announcing.proceed(turn, now)
+        acting.proceed(turn, now)
         return turn.actions

@@ -38,7 +38,7 @@ class Voiced:
     interrupted_at: int | None = None  # the sample of the track up to which it was heard
 
     def commit(self) -> None:
-        """The turn is committed: its tools may be carried out."""
+        """The turn is committed, and its words are known: its tools may be carried out."""
         if self.reply is not None:
             self.reply.commit()
 

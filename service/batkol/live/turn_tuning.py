@@ -43,6 +43,7 @@ class TurnsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     rejoin_milliseconds: Milliseconds = UNSET
     filler_milliseconds: Milliseconds = UNSET
     apology_milliseconds: Milliseconds = UNSET
+    tools_text_milliseconds: Milliseconds = UNSET
     wordless_milliseconds: Milliseconds = UNSET
     standing_milliseconds: Milliseconds = UNSET
     standing_final_milliseconds: Milliseconds = UNSET

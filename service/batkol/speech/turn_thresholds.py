@@ -15,6 +15,7 @@ class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
     rejoin_ms: int = 350  # new speech before the reply: without words by then the reply goes on
     filler_ms: int = 1500  # after the caller's last sample
     apology_ms: int = 3500  # after the caller's last sample
+    tools_text_ms: int = 600  # tool calls wait so long behind the commit for the final of their words
     wordless_ms: int = 1200  # an interruption without words by then was none
     standing_ms: int = 1200  # an interim that stands so long, in speech that goes on, is all there is
     standing_final_ms: int = 700  # the same for a final

@@ -16,6 +16,7 @@ from batkol.conversation.inputs import (
 from batkol.conversation.turn import State
 from batkol.speech.turn_thresholds import TurnThresholds
 from support.agent.histories import histories, histories_that_end, tunings
+from support.agent.spoken_words import SpokenWords, conversations
 from support.agent.world import World
 
 
@@ -112,3 +113,13 @@ def test_a_call_that_closes_asks_nobody_any_more(history: list[tuple[Input | str
     assert world.turns.deadline is None
     world.own("is played")
     world.hold_to_one_end()
+
+
+@given(conversations)
+def test_no_word_of_the_caller_is_lost_however_late_it_is_known(conversation: list[tuple[str, float, str]]) -> None:
+    world = SpokenWords()
+    for what, delay, known in conversation:
+        world.wait(delay)
+        world.step(what, known)
+    world.finish()
+    assert world.lost == set()

@@ -246,6 +246,10 @@ class World:
         assert self.audible is None or self.interrupted is None, "an interrupted reply is over before another is heard"
         if turns.state in {State.SPEAKING, State.YIELDING}:
             assert self.audible == turns.attempt
+        if turns.acting is not None:
+            assert turns.acting in self.released, "tools are carried out for a committed turn alone"
+        elif turns.state is State.THINKING:
+            assert turns.deadline is not None, "tool calls wait for the final for ever"
         assert self.hung_up <= 1, "one end of a call"
         assert not self.hung_up or turns.state is State.CLOSING
         if turns.state is State.ENDING:

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
-import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from batkol.answering.answerer import Tool, ToolCall, ToolResult
@@ -19,13 +18,14 @@ from batkol.answering.tool_calls import LARGEST_ARGUMENTS, MOST_CALLS
 from batkol.conversation import events, inputs
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
-from batkol.conversation.tools.built_in import LABEL, built_in
+from batkol.conversation.tools.built_in import LABEL
 from batkol.conversation.tools.lead import SAVED, save_fields
+from batkol.conversation.tools.offered import OfferedTool, offered
 from batkol.conversation.tools.outcomes import CANCELLED
 from batkol.conversation.tools.turn_tools import ToolRun, TurnTools, Verdict, key_of
 from batkol.conversation.tools.webhook import PostTool, ToolError, ToolRequest
 from batkol.tools.arguments import ArgumentsError, read_arguments
-from batkol.tools.definition import BUILT_IN, HANG_UP, SAVE_LEAD, TRANSFER, UNKNOWN, ToolDefinition
+from batkol.tools.definition import HANG_UP, SAVE_LEAD, TRANSFER, UNKNOWN, ToolDefinition
 
 MOST_ROUNDS: Final = 4
 """Answers of one turn whose tool calls are carried out. Those of one more are refused, and the model learns so."""
@@ -35,6 +35,10 @@ MOST_CHARACTERS: Final = 64 * 1024
 _MOST_REFUSED: Final = 2 * MOST_CALLS  # tool calls of one answer, of which the model learns that they are refused
 
 NO_MORE: Final = "Refused: no more tool calls are carried out in this turn. Answer the caller now."
+OTHER_WORDS: Final = (
+    "Refused: not all of the caller's words were known when this tool was called. They are now: read them again, and "
+    "call the tools that they ask for."
+)
 NOT_ENDED: Final = (
     "Refused: the call does not end, because another tool call of the same answer did not succeed. See its result."
 )
@@ -64,12 +68,6 @@ class Owner(Protocol):
     def reply_id(self) -> str: ...
 
 
-class _Offered(msgspec.Struct, frozen=True):
-    tool: Tool
-    schema: Any
-    definition: ToolDefinition | None = None
-
-
 class ToolRunner:
     """One per call. `put` takes what the turn table must know; tools run in tasks of `spawn`, until the call ends."""
 
@@ -91,7 +89,7 @@ class ToolRunner:
         self._running: set[ToolRun] = set()
         self._count = 0
         self._settings: AgentSettings | None = None
-        self._tools: dict[str, _Offered] = {}
+        self._tools: dict[str, OfferedTool] = {}
 
     def for_attempt(self, settings: AgentSettings, turn: int) -> AttemptTools:
         """Return the tools of an attempt that begins now, for the reply with that number."""
@@ -125,7 +123,7 @@ class AttemptTools:
 
     owner: Owner
 
-    def __init__(self, runner: ToolRunner, turn: TurnTools, tools: dict[str, _Offered], number: int) -> None:
+    def __init__(self, runner: ToolRunner, turn: TurnTools, tools: dict[str, OfferedTool], number: int) -> None:
         self.turn = turn
         self._runner = runner
         self._tools = tools
@@ -165,6 +163,17 @@ class AttemptTools:
             return Verdict.ENDS
         self._ending = None
         self._end(ending, ToolOutcome.REFUSED, NOT_ENDED, "incomplete")
+        return Verdict.GO_ON
+
+    def refuse(self, calls: Sequence[ToolCall]) -> Verdict:
+        """Refuse the calls of one answer: they were for other words than the caller's."""
+        self.turn.rounds += 1
+        if self.turn.rounds > MOST_ROUNDS + 1:
+            return Verdict.GIVE_UP
+        for call in calls[:_MOST_REFUSED]:
+            run = ToolRun(call)
+            self.turn.add(call, run)
+            self._end(run, ToolOutcome.REFUSED, OTHER_WORDS, "words")
         return Verdict.GO_ON
 
     def abandon_end(self) -> None:
@@ -214,7 +223,7 @@ class AttemptTools:
             self._decide_end(run, arguments, spoken=spoken)
         return run
 
-    def _checked(self, call: ToolCall, tool: _Offered | None, *, fits: bool) -> dict[str, Any]:
+    def _checked(self, call: ToolCall, tool: OfferedTool | None, *, fits: bool) -> dict[str, Any]:
         if not fits or len(call.arguments) > LARGEST_ARGUMENTS:
             raise ArgumentsError(
                 f"an answer may have {MOST_CALLS} tool calls with {LARGEST_ARGUMENTS} bytes of arguments each"
@@ -274,18 +283,3 @@ class AttemptTools:
                 result=content,
             )
         )
-
-
-def offered(settings: AgentSettings) -> dict[str, _Offered]:
-    """Return the tools of an agent by their names: the built-in ones, and the user's own."""
-    found = {
-        each.name: _Offered(
-            Tool(each.name, each.description, msgspec.Raw(msgspec.json.encode(each.schema))), each.schema
-        )
-        for each in built_in(settings)
-    }
-    for each in settings.tools:
-        if each.name not in BUILT_IN:
-            tool = Tool(each.name, each.description, each.parameters)
-            found[each.name] = _Offered(tool, msgspec.json.decode(each.parameters), each)
-    return found

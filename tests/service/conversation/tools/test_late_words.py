@@ -11,6 +11,8 @@ import pytest
 from batkol.answering.answerer import AnswerPart, Question, Role, ToolCall
 from batkol.conversation import events
 from batkol.conversation.agent import AgentSettings
+from batkol.conversation.tools.lead import SAVED
+from batkol.conversation.tools.running import OTHER_WORDS
 from batkol.transcription import events as heard
 from support.agent.scripted import ScriptedAnswerer
 from support.agent.talk import Talk, talking
@@ -75,6 +77,82 @@ async def test_words_that_are_known_after_the_first_sound_bring_no_other_reply_a
         await asyncio.sleep(5)
 
     assert [message.text for message in said.asked[-1].history if message.role is Role.CALLER] == [WHOLE]
+
+
+def _of_the_words(question: Question) -> list[AnswerPart]:
+    """Call the tool with the caller's words, and say what was done."""
+    done = [each for each in question.results if each.content == SAVED]
+    return ["מחר תור."] if done else [ToolCall("c1", "save_lead", f'{{"day": "{question.text}"}}')]
+
+
+def _saved(talk: Talk) -> list[str]:
+    """Return the words that the tool was called for, and how each call ended."""
+    return [f"{event.arguments[9:-2]}: {event.outcome.value}" for event in talk.of(events.ToolEnded)]
+
+
+async def test_no_tool_is_carried_out_for_half_of_the_words_that_the_turn_was_committed_on() -> None:
+    said = ScriptedAnswerer(_of_the_words)
+    async with talking(said, settings=SETTINGS) as talk:
+        await talk.say("אני רוצה תו")  # committed, and the answer is there, which calls the tool
+        await asyncio.sleep(0.3)
+        assert _saved(talk) == []
+        talk.final(WHOLE)
+        await asyncio.sleep(5)
+
+    assert _saved(talk) == [f"{WHOLE}: done"]
+    assert len(talk.of(events.FirstSoundWritten)) == 1
+
+
+@pytest.mark.parametrize(("final_s", "waits_s"), [(0.0, 0.0), (0.2, 0.2), (None, 0.6)], ids=["known", "late", "never"])
+async def test_a_tool_call_waits_for_the_final_of_the_words_but_not_for_ever(
+    final_s: float | None, waits_s: float
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with talking(ScriptedAnswerer(_of_the_words, first_s=0.3), settings=SETTINGS) as talk:
+        await talk.say(WHOLE)
+        committed = clock()
+        if final_s is not None:
+            await asyncio.sleep(final_s)
+            talk.final(WHOLE)
+        while not _saved(talk):
+            await asyncio.sleep(0.01)
+        assert clock() - committed == pytest.approx(waits_s, abs=0.02)
+        await asyncio.sleep(5)
+
+    assert _saved(talk) == [f"{WHOLE}: done"]
+
+
+async def test_a_call_for_half_of_the_words_is_refused_when_the_reply_is_heard_already_and_made_anew() -> None:
+    def answer(question: Question) -> list[AnswerPart]:
+        return [*([] if question.said else ["בבקשה."]), *_of_the_words(question)]
+
+    said = ScriptedAnswerer(answer)
+    async with talking(said, settings=SETTINGS) as talk:
+        await talk.say("אני רוצה תו")
+        await asyncio.sleep(0.3)
+        assert (len(talk.of(events.FirstSoundWritten)), _saved(talk)) == (1, [])
+        talk.final(WHOLE)
+        await asyncio.sleep(5)
+        heard_words = talk.words
+
+    assert _saved(talk) == ["אני רוצה תו: refused", f"{WHOLE}: done"]
+    assert [(each.text, len(each.results)) for each in said.asked] == [("אני רוצה תו", 0), (WHOLE, 1), (WHOLE, 2)]
+    assert said.asked[1].results[0].content == OTHER_WORDS
+    assert heard_words == ["בבקשה", "מחר", "תור"]
+    assert len(talk.of(events.FirstSoundWritten)) == 1
+
+
+async def test_words_that_are_corrected_twice_before_the_reply_have_their_own_tool_call_alone() -> None:
+    said = ScriptedAnswerer(_of_the_words, first_s=0.5)
+    async with talking(said, settings=SETTINGS) as talk:
+        await talk.say("אני רוצה")
+        talk.final("אני רוצה תו")
+        await asyncio.sleep(0.1)
+        talk.revises(WHOLE)  # the reply was asked for anew once already
+        await asyncio.sleep(5)
+
+    assert _saved(talk) == ["אני רוצה תו: refused", f"{WHOLE}: done"]
+    assert len(talk.of(events.FirstSoundWritten)) == 1
 
 
 @pytest.mark.day_and_night

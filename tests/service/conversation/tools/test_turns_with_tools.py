@@ -119,6 +119,7 @@ async def test_a_speculative_attempt_carries_nothing_out_before_the_turn_is_over
         assert (len(said.asked), posts.asked) == (1, [])
         committed = asyncio.get_running_loop().time()
         talk.stop()
+        talk.final("מה מספר")
         await asyncio.sleep(1)
 
     assert [at for at, _ in posts.asked] == [committed]
@@ -148,6 +149,7 @@ async def test_speech_before_the_first_sound_holds_the_tools_until_it_was_none()
     said._first_s = 0.6
     async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
         await talk.say("מה מספר")  # committed now, 0.33 s after the question
+        talk.final("מה מספר")
         await asyncio.sleep(0.1)
         talk.begin()
         began = asyncio.get_running_loop().time()
