@@ -48,8 +48,11 @@ class Opening:
     async def close(self) -> None:
         """Cancel what is under way of it, and return when its request is cancelled."""
         self.task.cancel()
-        await asyncio.wait((self.task,))
-        await self._parts.aclose()
+        try:
+            await asyncio.wait((self.task,))
+        finally:
+            if self.task.done():  # else it closes what it reads by itself
+                await self._parts.aclose()
 
     @property
     def _begun(self) -> bool:

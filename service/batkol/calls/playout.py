@@ -100,7 +100,14 @@ class Playout:
             del self._marks[name]
             return False
         self._marks[name] -= 1
+        if not self._marks[name]:
+            del self._marks[name]
         return True
+
+    @property
+    def marks(self) -> int:
+        """The user's marks that have not come back."""
+        return self._marks.total()
 
     def clear(self) -> int:
         """Stop talking at once, and return the position that the ear has come to when the `clear` takes effect.

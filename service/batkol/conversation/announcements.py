@@ -29,6 +29,8 @@ from batkol.errors import CallError
 
 MOST: Final = 32
 """Announcements of a call that may wait."""
+MOST_MARKS: Final = 256
+"""Marks of a call that may be on their way."""
 MOST_WAITING: Final = int(2 * LONGEST_S) * SAMPLE_RATE
 """Samples of recorded sound that may wait in a call: they are in memory."""
 
@@ -38,7 +40,7 @@ class LineClosedError(CallError):
 
 
 class LineFullError(CallError):
-    """Too many announcements of the call wait."""
+    """Too many announcements of the call wait, or too many of its marks have not come back."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,13 @@ class Announcements:
         return self._accept(" ".join(text.split()), mulaw, urgent=urgent)
 
     def mark(self, name: str) -> None:
-        """Put a mark behind all that was accepted so far. What is thrown away before it counts as played."""
+        """Put a mark behind all that was accepted so far. What is thrown away before it counts as played.
+
+        Raises `LineFullError` where too many have not come back: the peer may return none.
+        """
+        waiting = sum(len(each.voiced.marks) for each in self._waiting.values())
+        if waiting + self._replies.playout.marks >= MOST_MARKS:
+            raise LineFullError(f"{MOST_MARKS} marks of this call have not come back")
         if self._waiting:
             next(reversed(self._waiting.values())).voiced.marks.append(name)
         else:

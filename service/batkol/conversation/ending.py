@@ -72,9 +72,7 @@ def apology_due(turn: Turn, now: float) -> None:
         thinking.filler_due(turn, now)
         turn.clock.go_on(now, math.inf, turn.thresholds)
         return
-    if turn.attempt is not None and turn.attempt.audible:
-        turn.give_up()
-    turn.cancel()
+    turn.give_up()
     _proceed(turn, now)
 
 
@@ -106,11 +104,10 @@ def due(turn: Turn, now: float) -> None:
     if turn.step is PartingStep.TRANSFERRING:
         _stay(turn)
         return
-    if turn.attempt is not None:
-        if turn.attempt.audible:
-            turn.actions.append(Interrupt(turn.attempt.number))
-        turn.actions.append(Cancel(turn.attempt.number))
+    if turn.attempt is not None and turn.attempt.audible:
+        turn.actions += [Interrupt(turn.attempt.number), Cancel(turn.attempt.number)]
         turn.attempt = None
+    turn.give_up()
     _proceed(turn, now)
 
 

@@ -25,6 +25,11 @@ class Line(Protocol):
         """Seconds that the network and the peer's buffer take there and back, as measured; 0 while not known."""
         ...
 
+    @property
+    def marks(self) -> int:
+        """The user's marks that have not come back."""
+        ...
+
     def play(self, mulaw: bytes) -> int:
         """Queue sound; return the position of its end."""
         ...

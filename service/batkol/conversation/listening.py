@@ -74,6 +74,7 @@ def text_reached(turn: Turn, event: TextReached, now: float) -> None:
 def text_withdrawn(turn: Turn, event: TextWithdrawn, now: float) -> None:
     if event.by_speech:
         turn.doubt(now)
+        turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)  # it may be noise
     else:
         turn.cancel()
         turn.state = State.LISTENING

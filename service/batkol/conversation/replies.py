@@ -129,7 +129,7 @@ class Replies:
             return  # the caller had heard all of it: that is known now, and it is settled
         voiced.released = False
         voiced.hold()
-        voiced.interrupted_at = playing.heard(position)
+        voiced.interrupted_at = voiced.heard_at(playing, position)
         voiced.playing, voiced.dry = None, False
         heard = self.playout.hear(voiced)
         if voiced.sounded:
@@ -160,7 +160,7 @@ class Replies:
         self._voiced[attempt] = voiced
         piece = voiced.track.piece_at(max(0, (voiced.interrupted_at or 0) - 1))
         begin = voiced.track.pieces[piece].begin if voiced.track.pieces else 0
-        voiced.interrupted_at = None
+        voiced.heard_before, voiced.interrupted_at = voiced.interrupted_at or 0, None
         voiced.released = True
         if voiced.sounded:
             self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
@@ -233,7 +233,7 @@ class Replies:
         def end(voiced: Voiced) -> None:
             if voiced.playing is not None and voiced.sounded:
                 position = self._outlet.line.position if heard_to is None else heard_to
-                voiced.interrupted_at = voiced.playing.heard(position)
+                voiced.interrupted_at = voiced.heard_at(voiced.playing, position)
                 voiced.playing = None
             self.cancel(voiced.attempt, why)
 

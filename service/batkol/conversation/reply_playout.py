@@ -90,6 +90,11 @@ class ReplyPlayout:
         else:
             self._outlet.line.mark(name)
 
+    @property
+    def marks(self) -> int:
+        """The marks that have not come back, those behind what the caller hears among them."""
+        return self._outlet.line.marks + sum(len(voiced.marks) for voiced in self._voiced.values())
+
     def place_marks(self, voiced: Voiced) -> None:
         """Give the line the marks at its end: all of its sound is there before, or no more of it comes."""
         for name in voiced.marks:
@@ -121,7 +126,7 @@ class ReplyPlayout:
         """Write what the caller has heard by now into the history, of a reply that goes on."""
         voiced = self.audible
         if voiced is not None and voiced.playing is not None and voiced.entry is not None:
-            heard = voiced.track.heard(voiced.playing.heard(self._outlet.line.position))
+            heard = voiced.track.heard(voiced.heard_at(voiced.playing, self._outlet.line.position))
             self._history.hear(voiced.entry, heard)
 
     def hear(self, voiced: Voiced) -> str:

@@ -36,6 +36,7 @@ class Voiced:
     entry: Entry | None = None
     wasted: Usage | None = None  # tokens of the turn's attempts before it
     interrupted_at: int | None = None  # the sample of the track up to which it was heard
+    heard_before: int = 0  # the same, before it was interrupted for nothing and begun again a little earlier
 
     def commit(self) -> None:
         """The turn is committed, and its words are known: its tools may be carried out."""
@@ -51,6 +52,10 @@ class Voiced:
     def sounded(self) -> bool:
         """Whether the caller hears it, or has heard some of it."""
         return self.turn > 0
+
+    def heard_at(self, playing: Playing, position: int) -> int:
+        """Return the sample of the track up to which it was heard when the line comes to a position."""
+        return max(self.heard_before, playing.heard(position))
 
     @property
     def samples_heard(self) -> int:

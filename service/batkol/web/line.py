@@ -111,7 +111,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     409: _problem("The call is about to end."),
     422: _problem("The body or a parameter is not valid; `detail` says why."),
 }
-_FULL: Final[dict[int | str, dict[str, Any]]] = {429: _problem("Too many announcements of this call wait.")}
+_FULL: Final[dict[int | str, dict[str, Any]]] = {429: _problem("Too many announcements or marks of this call wait.")}
 _ABSENT: Final[dict[int | str, dict[str, Any]]] = {
     501: _problem("Nothing is configured that could do this, or the call is not Twilio's; `detail` says what to do.")
 }
@@ -170,10 +170,14 @@ def _control(router: APIRouter, calls: CallRegistry) -> None:
         except LineClosedError:
             raise HTTPException(409, _CLOSING) from None
 
-    @router.post("/mark", status_code=202)
+    @router.post("/mark", status_code=202, responses=_FULL)
     async def mark(call_sid: CallSid, asked: MarkIn) -> MarkAccepted:
         """Send a mark behind all that was accepted so far. The event `mark` says that it was played, or dropped."""
-        _line(calls, call_sid).mark(asked.name)
+        line = _line(calls, call_sid)
+        try:
+            line.mark(asked.name)
+        except LineFullError as error:
+            raise HTTPException(429, f"The mark is refused: {error}. Wait for some of their events `mark`.") from None
         return MarkAccepted(name=asked.name)
 
 

@@ -13,7 +13,7 @@ from batkol.answering.answerer import HistoryMessage, Role
 from batkol.conversation import events
 from batkol.conversation.actions import Unsaid
 from batkol.conversation.agent import Speakers
-from batkol.conversation.announcements import MOST, MOST_WAITING, LineClosedError, LineFullError
+from batkol.conversation.announcements import MOST, MOST_MARKS, MOST_WAITING, LineClosedError, LineFullError
 from batkol.voices.marked.voice import say
 from batkol.voices.voice import VoiceError, VoiceSound
 from support.agent.scripted import ScriptedAnswerer, SlowVoice
@@ -272,6 +272,21 @@ async def test_no_more_waits_than_a_call_may_hold() -> None:
         talk.api.play(bytes(MOST_WAITING))
         with pytest.raises(LineFullError):
             talk.api.play(b"\xff")
+
+
+async def test_no_more_marks_are_on_their_way_than_a_call_may_have() -> None:
+    async with talking(None) as talk:
+        talk.api.say("שלום")  # its voice is asked: these wait behind it
+        for number in range(MOST_MARKS):
+            talk.api.mark(str(number))
+        with pytest.raises(LineFullError, match="marks"):
+            talk.api.mark("one more")
+        while len(talk.ear.marks) < MOST_MARKS:
+            await asyncio.sleep(0.1)
+        talk.api.mark("one more")
+        await asyncio.sleep(1)
+        assert talk.ear.marks[-1] == "one more"
+        assert talk.line.marks == 0
 
 
 async def test_a_call_that_is_about_to_end_takes_nothing_and_fails_what_waits() -> None:

@@ -257,3 +257,30 @@ async def test_a_changed_prompt_is_the_next_turns_and_the_conversation_says_whic
 
         assert [question.prompt for question in answerer.asked] == ["old", "new"]
         assert (used_before, talk.conversation.reply_revision) == ("1", "2")
+
+
+async def test_a_sentence_that_is_said_again_after_noise_is_remembered_as_far_as_it_was_heard_at_all() -> None:
+    async with talking(answerer := answering(ANSWER, word_s=0.0)) as talk:
+        await talk.say("מה מספר טלפון")
+        talk.final("מה מספר טלפון")
+        while len(talk.words) < 7:
+            await asyncio.sleep(0.05)
+        talk.begin()
+        await asyncio.sleep(0.4)
+        talk.lasts()  # noise: the sentence is said again
+        talk.stop(ago_s=0.1)
+        heard_before = len(talk.words)
+        talk.final("")
+        while len(talk.words) < heard_before + 2:  # the sound that was cut off, and a word
+            await asyncio.sleep(0.05)
+        talk.begin()
+        talk.interim("רגע")
+        await asyncio.sleep(0.3)
+        talk.stop(ago_s=0.1)
+        talk.final("רגע")
+        await asyncio.sleep(6)
+
+    cut, cut_again = talk.of(events.ReplyCut)[:2]
+    assert cut_again.heard == cut.heard
+    assert len(cut.heard.split()) >= 7
+    assert answerer.asked[1].history[1] == HistoryMessage(Role.AGENT, cut.heard)

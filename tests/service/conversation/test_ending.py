@@ -135,7 +135,7 @@ def test_an_answer_of_which_nothing_comes_is_not_waited_for_any_longer(silent: I
 
     done = talk.then(silent) if silent else talk.wait(3.5)
 
-    assert done == [*([] if silent else [SayPhrase(StockPhrase.FILLER), Cancel(1)]), HangUp()]
+    assert done == [*([] if silent else [SayPhrase(StockPhrase.FILLER), GiveUp(1)]), HangUp()]
 
 
 def test_a_caller_who_has_waited_before_the_end_was_asked_for_waits_no_longer_for_that() -> None:
@@ -144,7 +144,7 @@ def test_a_caller_who_has_waited_before_the_end_was_asked_for_waits_no_longer_fo
     assert talk.wait(2.0) == [SayPhrase(StockPhrase.FILLER)]
     talk.then(NO_GOODBYE)
 
-    assert talk.wait(1.35) == [Cancel(1), HangUp()]
+    assert talk.wait(1.35) == [GiveUp(1), HangUp()]
 
 
 def test_what_is_said_last_is_given_up_when_it_hangs() -> None:

@@ -180,6 +180,14 @@ def test_keeps_the_attempt_for_a_breath_and_drops_it_when_speech_goes_on() -> No
     assert talk.wait(0.2) == [Cancel(1)]
 
 
+def test_noise_that_begins_behind_the_last_word_does_not_keep_the_caller_waiting() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(TextWithdrawn(0, by_speech=True), 0.1)
+    assert talk.wait(0.2) == [Cancel(1)]
+    assert talk.wait(1.1) == [Ask(2, "מה השעה עכשיו", speculative=False), Release(2)]
+
+
 def test_waits_for_an_ending_that_needs_another_word() -> None:
     talk = Talk()
     talk.ask("אני רוצה להזמין אבל")

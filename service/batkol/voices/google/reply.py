@@ -102,9 +102,11 @@ class GoogleReply:
             await asyncio.sleep(hold_s)
 
     async def close(self) -> None:
-        """Cancel what is under way."""
-        await self._texts.close()
-        await self._end_session()
+        """Cancel what is under way, also if this is cancelled meanwhile."""
+        try:
+            await self._texts.close()
+        finally:
+            await self._end_session()
 
     async def _open_session(self) -> VoiceSession:
         channel = await self._lease.enter_async_context(self._sessions.session())
@@ -124,9 +126,11 @@ class GoogleReply:
     async def _end_session(self) -> None:
         """Cancel the session, whose sound is whole or is not wanted, and free its place."""
         session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-        await self._lease.aclose()
+        try:
+            if session is not None:
+                await session.close()
+        finally:
+            await self._lease.aclose()
 
     async def _changed_by(self, moment: float | None) -> bool:
         """Wait for a change until that moment; return whether there was one."""

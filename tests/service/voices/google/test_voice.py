@@ -148,6 +148,25 @@ async def test_cancelling_who_listens_ends_the_session_too() -> None:
         assert at.double.records[0].ending == "CANCELLED"
 
 
+async def test_cancelling_it_again_while_it_ends_frees_its_session_and_its_place() -> None:
+    """The caller interrupts, and hangs up in the same moment: each cancels what is under way."""
+    async with google_line() as at:
+        at.double.inject(GoogleVoiceFault(kind=K.HANG, sessions=(1, 2, 3, 4, 5)))
+        for steps in range(5):
+            listening = asyncio.create_task(spoken(at.voice, "שלום"))
+            while len(at.double.records) <= steps or not at.double.records[steps].texts:
+                await asyncio.sleep(0.002)
+            listening.cancel()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            listening.cancel()
+            await asyncio.wait((listening,))
+            await until(lambda: at.double.stats()["under_way"] == 0)
+
+        assert [record.ending for record in at.double.records] == ["CANCELLED"] * 5
+        assert at.sessions.under_way == 0
+
+
 async def test_the_process_has_no_more_sessions_than_its_limit_and_counts_what_it_refuses() -> None:
     async with google_line(limit=2) as at:
         at.double.inject(GoogleVoiceFault(kind=K.HANG, sessions=(1, 2)))
