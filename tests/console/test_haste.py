@@ -13,6 +13,7 @@ pytestmark = pytest.mark.nightly
 
 SLOW_FIRST = """
 window.asked = [];
+window.answered = [];
 const real = window.fetch;
 window.fetch = (path, options) => {
   if (!path.startsWith('/v1/history/calls') && !path.startsWith('/v1/leads')) {
@@ -26,10 +27,13 @@ window.fetch = (path, options) => {
   const whole = {call, utterances: [], replies: [], tool_calls: [], conversation: [], complete: true};
   const found = {calls: [call], leads: [lead], next: 'more'};
   const answer = () => Response.json(path.includes('/calls/') ? whole : found);
-  return new Promise((resolve) => setTimeout(() => resolve(answer()), slow ? 800 : 50));
+  const taken = () => setTimeout(() => window.answered.push(path), 100);
+  return new Promise((resolve) => setTimeout(() => (resolve(answer()), taken()), slow ? 800 : 50));
 };
 """
-"""Answers for what has `SLOW` in its address come after all others."""
+"""Answers for what has `SLOW` in its address come after all others. `answered` has those that the page has taken."""
+
+ALL_TAKEN = "window.asked.some((path) => path.includes('SLOW')) && window.answered.length === window.asked.length"
 
 PRESSED_TWICE = """
 (() => {
@@ -63,14 +67,14 @@ async def test_the_newest_search_is_what_is_shown_and_no_page_comes_twice(tmp_pa
         await page.press("Enter")
         await page.fill(f"#{view}-agent", "quick")
         await page.press("Enter")
-        await asyncio.sleep(1.5)
+        await page.until(ALL_TAKEN)
         shown = await page.run(f"[...document.querySelectorAll('{rows}')].map((each) => each.textContent)")
         assert len(shown) == 1, shown
         assert "FAST" in shown[0]
 
         await page.run(PRESSED_TWICE)
         await page.until(f"document.querySelectorAll('{rows}').length > 1")
-        await asyncio.sleep(0.3)
+        await page.until(ALL_TAKEN)
         assert await page.run(f"document.querySelectorAll('{rows}').length") == 2
         assert page.complaints == []
 
@@ -82,7 +86,7 @@ async def test_the_call_that_was_opened_last_is_shown(tmp_path: Path) -> None:
         await page.until("window.asked.some((path) => path.endsWith('SLOW'))")
         await page.run("location.hash = '#history/FAST'")
         await page.sees(".history .facts-list", "FAST")
-        await asyncio.sleep(1.2)
+        await page.until(ALL_TAKEN)
         assert "FAST" in await page.text(".history .facts-list")
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from batkol.events.events import FinalText, KeyPressed, ReplyEnded, ReplyInterrupted, UtteranceStarted
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.events.events import (
+    FinalText,
+    KeyPressed,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplyStarted,
+    UtteranceStarted,
+)
+from batkol.voices.marked.sentences import SENTENCES
 from batkol.voices.marked.voice import script
 from support.console import microphone
 from support.console.visit import visit
@@ -19,22 +29,25 @@ SELECT = """
 """
 KNOWN = "[...document.getElementById('phone-from').list.options].map((each) => each.value)"
 
-QUESTION = ["אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "בבקשה"]
-INTERRUPTION = ["לא", "אני", "רוצה", "רופא", "היום"]
+QUESTION, _, INTERRUPTION = SENTENCES[:3]
+QUESTION_FRAMES = 350
+"""Messages in which the microphone has long said the question: 7 s."""
 
 
 async def test_a_caller_who_speaks_interrupts_the_agent_and_the_page_says_what_was_heard(tmp_path: Path) -> None:
-    both = script([QUESTION, INTERRUPTION], gap_ms=1800, lead_ms=microphone.LEAD_MS, tail_ms=12_000)
-    wav = microphone.write(tmp_path / "words.wav", both.mulaw)
-    async with visit(tmp_path, microphone=wav) as at, at.page("phone") as page:
+    async with visit(tmp_path, microphone=_quiet(tmp_path)) as at, at.page("phone") as page:
         heard = at.up.heard
         await page.click("button", "Call")
-        await heard.until(lambda: heard.events)
-        (sid,) = heard.events
+        sid = await at.call_sid(page)
+        await page.click(".sentences button", QUESTION)
+        await heard.until(lambda: heard.of(sid, ReplyStarted))
+        while at.live(sid).playout.position < SAMPLE_RATE:  # the caller hears the agent, and speaks now
+            await asyncio.sleep(0.02)
+        await page.click(".sentences button", INTERRUPTION)
         await heard.until(lambda: heard.of(sid, ReplyInterrupted))
         await page.sees(".phone .reply .chip", "interrupted")
         await page.sees(".phone .reply .unheard")
-        await page.sees(".phone .utterance .text", " ".join(INTERRUPTION))
+        await page.sees(".phone .utterance .text", INTERRUPTION)
         await heard.until(lambda: len(heard.of(sid, ReplyEnded)) > 1)
         first = heard.of(sid, ReplyEnded)[0]
         shown = await page.run(
@@ -42,16 +55,15 @@ async def test_a_caller_who_speaks_interrupts_the_agent_and_the_page_says_what_w
             ".map((each) => each.data).join('').trim()"
         )
 
-        assert heard.texts(sid) == [" ".join(QUESTION), " ".join(INTERRUPTION)]
+        assert heard.texts(sid) == [QUESTION, INTERRUPTION]
         assert first.interrupted
         assert first.intended.startswith(first.heard)
-        assert shown == first.heard
+        assert shown == first.heard != ""
         assert page.complaints == []
 
 
 async def test_the_built_in_voice_says_its_sentences_into_the_call(tmp_path: Path) -> None:
-    wav = microphone.write(tmp_path / "quiet.wav", script([], lead_ms=60_000).mulaw)
-    async with visit(tmp_path, microphone=wav) as at, at.page("phone") as page:
+    async with visit(tmp_path, microphone=_quiet(tmp_path)) as at, at.page("phone") as page:
         await page.sees(".double", "It hears the words of the built-in voice, and no others")
         sentence = await page.text(".sentences button")
         await page.click(".sentences button", sentence)
@@ -118,18 +130,27 @@ async def test_keys_are_sent_from_the_keypad_and_from_the_keyboard(tmp_path: Pat
 
 
 async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: Path) -> None:
-    words = script([QUESTION, INTERRUPTION], gap_ms=6000, lead_ms=5000)
-    wav = microphone.write(tmp_path / "words.wav", words.mulaw)
-    async with visit(tmp_path, microphone=wav, agent_replies=False) as at, at.page("phone") as page:
+    quiet = _quiet(tmp_path)
+    async with visit(tmp_path, microphone=quiet, agent_replies=False) as at, at.page("phone") as page:
         heard = at.up.heard
         await page.sees(".dial .note", "It does not answer by itself")
         await page.click("button", "Call")
         sid = await at.call_sid(page)
         await page.click("button", "Mute")
         await page.until("document.querySelector('[aria-pressed]').ariaPressed === 'true'")
-        await page.until("document.querySelector('.phone .time').textContent >= '0:11'")
+        await page.click(".sentences button", QUESTION)
+        behind = at.live(sid).frames + QUESTION_FRAMES
+        while at.live(sid).frames < behind:
+            await asyncio.sleep(0.05)
         assert heard.of(sid, UtteranceStarted) == []
         await page.click("button", "Mute")
+        await page.until("document.querySelector('[aria-pressed]').ariaPressed === 'false'")
+        await page.click(".sentences button", INTERRUPTION)
         await heard.until(lambda: heard.of(sid, FinalText))
 
-        assert heard.texts(sid)[0].split() == INTERRUPTION[-len(heard.texts(sid)[0].split()) :]
+        assert heard.texts(sid) == [INTERRUPTION]
+
+
+def _quiet(folder: Path) -> Path:
+    """A microphone in a quiet room, which has a clock of its own: what the caller says comes by the page's buttons."""
+    return microphone.write(folder / "quiet.wav", script([], lead_ms=60_000).mulaw)

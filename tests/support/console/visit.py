@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from batkol.calls.call import Call
 from support.browser.chromium import Chromium, chromium
 from support.browser.page import Page
 from support.service.stack import Stack, stack
@@ -43,6 +44,12 @@ class Visit:
     async def has_token(self, page: Page, token: str = TOKEN) -> None:
         """Let the page be a tab that was given the token before."""
         await page.send("Page.addScriptToEvaluateOnNewDocument", source=_KEEPS_IT.format(token=token))
+
+    def live(self, call_sid: str) -> Call:
+        """Return a call that is up."""
+        call = self.up.service.calls.get(call_sid)
+        assert call is not None, "the call is over"
+        return call
 
     async def call_sid(self, page: Page) -> str:
         """Wait until the page's own call is up; return its SID."""
