@@ -150,7 +150,13 @@ ROWS: Final = (
         "filtered", "The content filter leaves no word of the answer", (APOLOGY,), llm=(LLMFault(kind=K.FILTERED),)
     ),
     answerer("empty", "The answer is empty", (APOLOGY,), llm=(LLMFault(kind=K.EMPTY),)),
-    answerer("stalls", "Nothing comes of the answer, not even a head", (LATE,), llm=(LLMFault(kind=K.STALL),)),
+    answerer(
+        "stalls",
+        "Nothing comes of the answer, not even a head",
+        (LATE,),
+        llm=(LLMFault(kind=K.STALL),),
+        says="the answerer failed",
+    ),
     answerer(
         "stalls-midway",
         "The answer stops after its first sentence",
@@ -192,7 +198,13 @@ ROWS: Final = (
     answerer("dead-network", "The network to the language model swallows everything", (LATE,), dead="llm"),
     voice("refuses", "The voice refuses", (APOLOGY,), voice=(VoiceFault(kind=V.REFUSE, status=500),)),
     voice("quota", "The voice's quota is spent", (APOLOGY,), voice=(VoiceFault(kind=V.REFUSE, status=429),)),
-    voice("hangs", "The voice takes the request and gives nothing", (LATE,), voice=(VoiceFault(kind=V.HANG),)),
+    voice(
+        "hangs",
+        "The voice takes the request and gives nothing",
+        (LATE,),
+        voice=(VoiceFault(kind=V.HANG),),
+        says="the voice failed",
+    ),
     voice("empty", "The voice gives no sound", (APOLOGY,), voice=(VoiceFault(kind=V.EMPTY),)),
     voice("slow", "The voice begins after 6 s", (LATE,), voice=(VoiceFault(kind=V.SLOW, latency_s=6.0),)),
     voice("cut", "The voice breaks in the middle of a word", ways(PART[:1]), voice=(VoiceFault(kind=V.CUT, at_s=0.6),)),

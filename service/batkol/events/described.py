@@ -181,8 +181,8 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "reply_id": "The reply; empty if no sound of the agent's was written. It is the end of an announcement.",
             "part": "`answerer`, `voice`, or `line` for an announcement that was thrown away.",
             "reason": (
-                "A short word for the fault, such as `rate_limited`; of `line`: `interrupted`, `cleared`, `closing` or "
-                "`defect`."
+                "A short word for the fault, such as `rate_limited`, or `stalled` for a reply that was given up; of "
+                "`line`: `interrupted`, `cleared`, `closing` or `defect`."
             ),
         },
     ),
