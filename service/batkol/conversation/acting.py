@@ -22,7 +22,7 @@ def proceed(turn: Turn, now: float) -> None:
     attempt = turn.attempt
     if attempt is None or not attempt.text:  # phrases and announcements call no tools
         return
-    if attempt.held or turn.state in _UNCOMMITTED:
+    if turn.state in _UNCOMMITTED:  # or it is held again
         attempt.acts, attempt.acts_by = False, None
         return
     if attempt.acts_by is None:

@@ -103,12 +103,16 @@ async def test_no_tool_is_carried_out_for_half_of_the_words_that_the_turn_was_co
     assert len(talk.of(events.FirstSoundWritten)) == 1
 
 
-@pytest.mark.parametrize(("final_s", "waits_s"), [(0.0, 0.0), (0.2, 0.2), (None, 0.6)], ids=["known", "late", "never"])
+@pytest.mark.parametrize("said_before", ["", "בבקשה."], ids=["first", "behind a text"])
+@pytest.mark.parametrize(("final_s", "waits_s"), [(0.0, 0.0), (0.4, 0.4), (None, 0.6)], ids=["known", "late", "never"])
 async def test_a_tool_call_waits_for_the_final_of_the_words_but_not_for_ever(
-    final_s: float | None, waits_s: float
+    final_s: float | None, waits_s: float, said_before: str
 ) -> None:
+    def answer(question: Question) -> list[AnswerPart]:
+        return [*([said_before] if said_before and not question.said else []), *_of_the_words(question)]
+
     clock = asyncio.get_running_loop().time
-    async with talking(ScriptedAnswerer(_of_the_words, first_s=0.3), settings=SETTINGS) as talk:
+    async with talking(ScriptedAnswerer(answer, first_s=0.3), settings=SETTINGS) as talk:
         await talk.say(WHOLE)
         committed = clock()
         if final_s is not None:
