@@ -228,6 +228,17 @@ def test_words_that_no_answerer_is_asked_about_are_corrected_before_and_after_an
             assert talk.then(TextSettled(0, BOTH), 0.1) == [CorrectCaller(FIRST, BOTH)]
 
 
+def test_a_correction_with_words_is_news_for_an_announcement_that_waits_for_noise_to_give_way() -> None:
+    talk = Talk(answers=False)
+    talk.unheard()
+    talk.then(CallerBegan(1))
+    assert talk.then(AnnouncementAsked(1), 0.1) == [Prepare(1)]
+    assert talk.then(AnnouncementReady(1), 0.1) == []
+    assert talk.then(TextRevised(0, FIRST), 3.7) == []
+    assert talk.wait(3.9) == []
+    assert talk.wait(0.2) == [Announce(1, 1, FIRST)]
+
+
 @pytest.mark.virtual_time
 async def test_the_next_question_has_all_that_the_caller_said() -> None:
     said = ScriptedAnswerer(lambda _: "שלום תודה.")
