@@ -460,6 +460,44 @@ async def test_keys_that_no_hand_presses_end_the_call_after_a_bounded_number() -
     assert len(pressed) <= 1.5 * KEYS_AT_ONCE
 
 
+def idle_messages(connected: dict[str, str]) -> dict[str, str]:
+    """Return a message of each kind that brings neither sound nor a key."""
+    media = json.loads(jumping(connected, 1))
+    header = {"sequenceNumber": "9", "streamSid": connected["streamSid"]}
+    sids = {"accountSid": connected["accountSid"], "callSid": connected["callSid"]}
+    elsewhere = {"streamSid": "MZ" + "f" * 32}
+    key = {**header, "event": "dtmf", "dtmf": {"digit": "1"}}
+    said = {
+        "a mark that was never sent": {**header, "event": "mark", "mark": {"name": "x" * 1000}},
+        "connected": {"event": "connected"},
+        "start, again": json.loads(start(connected)),
+        "sound of the other track": {**media, "media": {**media["media"], "track": "outbound"}},
+        "sound without a sample": {**media, "media": {**media["media"], "timestamp": "0", "payload": ""}},
+        "sound of another stream": {**media, **elsewhere},
+        "a key of another stream": {**key, **elsewhere},
+        "stop of another stream": {**header, **elsewhere, "event": "stop", "stop": sids},
+        "an event that there is not": {**header, "event": "clear"},
+    }
+    return {name: json.dumps(message) for name, message in said.items()}
+
+
+async def test_what_brings_neither_sound_nor_keys_causes_nothing_however_often_it_comes() -> None:
+    """How many frames a peer may send is `web.frame_budget`'s."""
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected))
+        await house.subscription.wait()
+        (call,) = house.calls
+        with capture_logs() as lines:
+            for _ in range(1_000):
+                for text_of_it in idle_messages(connected).values():
+                    call.receive(text_of_it)
+
+        assert (call.ended_by, call.audio_ms, call.playout.marks, lines) == ("", 0, 0, [])
+        await ws.close()
+        await house.ended()
+        assert [type(event) for event in house.taken] == [CallStarted, CallEnded]
+
+
 async def test_sockets_that_wait_for_their_start_are_few_and_others_are_told_to_come_again() -> None:
     async with serving(limit=100) as house, AsyncExitStack() as stack:
         waiting = [await stack.enter_async_context(house.greeted()) for _ in range(WAITING)]
