@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
+from batkol.answering.answerer import HistoryMessage, Role
 from batkol.conversation import inputs
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.history import ConversationSoFar, History
@@ -36,6 +37,8 @@ class TurnsSoFar(Protocol):
     def state(self) -> State: ...
     @property
     def unanswered(self) -> str: ...
+    @property
+    def passed_over(self) -> str: ...
     @property
     def last_sample(self) -> float: ...
     @property
@@ -125,8 +128,9 @@ class Handover:
         if self._turns.state in _OVERHEARD and not is_telling(unanswered):
             unanswered = ""
         waits = bool(unanswered) and not self._turns.talking
+        passed_over = self._turns.passed_over
         return ConversationSoFar(
-            messages=self._history.messages,
+            messages=(*self._history.messages, *([HistoryMessage(Role.CALLER, passed_over)] if passed_over else ())),
             turns=self._replies.turn,
             announcements=self._announcements.count,
             greeted=self.greeted or self._replies.turn > 0,

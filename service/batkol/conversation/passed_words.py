@@ -28,8 +28,13 @@ class PassedWords:
         self._turns[-1] = text
         return True
 
+    @property
+    def text(self) -> str:
+        """All of them."""
+        return " ".join(self._turns)
+
     def take(self) -> str:
         """Return all of them, for the history, and forget them."""
-        words = " ".join(self._turns)
+        words = self.text
         self._turns.clear()
         return words

@@ -260,6 +260,11 @@ class Turns:
         """The caller's words that no reply has answered."""
         return self._turn.said.text
 
+    @property
+    def passed_over(self) -> str:
+        """The caller's words that no answerer was asked about, and that the history does not have yet."""
+        return self._turn.passed.text
+
     def set_path(self, seconds: float) -> None:
         """Say how long the network takes there and back, as measured: the clock of a waiting caller makes up for it."""
         self._turn.clock.path_s = seconds

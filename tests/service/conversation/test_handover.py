@@ -262,3 +262,20 @@ def test_a_history_goes_on_within_its_limit() -> None:
 
     assert len(history.messages) == LONGEST
     assert history.messages[-1] == HistoryMessage(AGENT, "שלום")
+
+
+async def test_words_that_no_answerer_was_asked_about_move_with_the_call() -> None:
+    async with talking(None) as talk:
+        for text in ("אני רוצה תור", "מחר בבוקר"):
+            await talk.say(text)
+            talk.final(text)
+        told = talk.conversation.so_far(over=True)
+
+    assert told.messages == (HistoryMessage(Role.CALLER, "אני רוצה תור מחר בבוקר"),)
+    assert told.unanswered == ""
+    async with talking(None, earlier=told) as talk:
+        talk.api.say("שלום")
+        await asyncio.sleep(3)
+        later = talk.conversation.so_far(over=True).messages
+
+    assert [each.text for each in later] == ["אני רוצה תור מחר בבוקר", "שלום"]
