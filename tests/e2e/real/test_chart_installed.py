@@ -140,8 +140,8 @@ def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> No
         ):  # fmt: skip
             assert not cluster.may(verb, what, account="batkol-operator-clean-up"), what
         script = (CHART / "files/clean_up.py").read_text()
-        said = cluster.run(sys.executable, "-c", script, kubeconfig=account)
-    assert said == "released 1 VoiceAgents"
+        released = cluster.run(sys.executable, "-c", script, kubeconfig=account)
+    assert released == "released 1 VoiceAgents"
     assert cluster.get("voiceagent", "sample")["metadata"]["uid"] == sample, "calls go on"
     cluster.kubectl("delete", "voiceagent", "mine", "sample", "--timeout=30s")
     assert cluster.get("voiceagents", "--all-namespaces")["items"] == []

@@ -492,7 +492,7 @@ async def test_what_brings_neither_sound_nor_keys_causes_nothing_however_often_i
                 for text_of_it in idle_messages(connected).values():
                     call.receive(text_of_it)
 
-        assert (call.ended_by, call.audio_ms, call.playout.marks, lines) == ("", 0, 0, [])
+        assert (call.ended_by, call.audio.ms, call.playout.marks, lines) == ("", 0, 0, [])
         await ws.close()
         await house.ended()
         assert [type(event) for event in house.taken] == [CallStarted, CallEnded]

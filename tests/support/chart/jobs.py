@@ -53,10 +53,10 @@ def _waiting(tools: Tools) -> list[Any]:
 def _carry_out(tools: Tools, job: Any) -> str:
     pod, namespace = job["spec"]["template"]["spec"], job["metadata"]["namespace"]
     (container,) = pod["containers"]
-    program, *arguments = [*container["command"], *container["args"]]
-    assert program == "python"
+    command: list[str] = [*container["command"], *container["args"]]
+    assert command[0] == "python"
     kubeconfig = tools.kubeconfig_of(pod["serviceAccountName"], namespace)
-    said = tools.run(sys.executable, *arguments, kubeconfig=kubeconfig, check=False)
+    said = tools.run(sys.executable, *command[1:], kubeconfig=kubeconfig, check=False)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = [
         {"type": kind, "status": "True", "lastTransitionTime": now, "lastProbeTime": now}
