@@ -26,8 +26,8 @@ from lightkube.types import PatchType
 from accounting import usage
 from support.chart.installed import OperatorProcess, install
 from support.kube.control_plane import ControlPlane
+from support.network.ports import free_ports
 from support.operators.installation import agent
-from support.process.programs import free_ports
 
 VoiceAgents = create_namespaced_resource("batkol.dev", "v1alpha1", "VoiceAgent", "voiceagents")
 NAMESPACE = "many"

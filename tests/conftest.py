@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from support.http.roots import trust_one
 from support.process import forked
 from support.process.forks import Forks
 from support.schedule import spread
@@ -26,6 +28,12 @@ _LEFT_OUT = {
 
 # All that is imported and collected stays: looking it through for garbage, again and again, is a fifth of a run's CPU.
 gc.disable()
+LOOKS_FOR_GARBAGE = (10_000, 20, 50)
+"""How seldom the tests do it: as the service does (`batkol.supervision.garbage`)."""
+
+# Without this, each traceback that a test has logged is drawn in colours with the variables of every frame: half a
+# second of CPU for what only a failure shows.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 # Properties say what holds, not how fast: on a busy machine neither a slow example nor slow data is a failure.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,9 +46,10 @@ def _environment_as_it_was() -> Iterator[None]:
     """A command that runs in the test's process mends its environment, as it should; the next test must not see it."""
     before = dict(os.environ)
     yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
-    os.environ.update(before)
+    if os.environ != before:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
+    trust_one(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
     if (count := config.getoption("--forks")) > 1:
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("--forks and --numprocesses are two ways to run tests in several processes")
@@ -69,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
             forked.prepare()  # for all workers together, while this process collects
     config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
-    config.addinivalue_line("markers", "long: waits for 15 s and more, and so starts early (support/schedule.py)")
+    config.addinivalue_line("markers", "long: takes its time, and so starts early (support/schedule.py)")
     config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")
     config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
     config.addinivalue_line("markers", "real_time: waits in real time, though its module is marked virtual_time")
@@ -95,6 +105,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.pluginmanager.has_plugin("forks"):
         st.text().validate()  # the characters of Unicode, which each worker would gather for some seconds of CPU
     gc.freeze()
+    gc.set_threshold(*LOOKS_FOR_GARBAGE)
     gc.enable()
 
 

@@ -17,7 +17,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from support.files.sources import nodes, parsed
+from support.files.sources import forget, nodes, parsed
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[1]
 SHARED = ("google", "opentelemetry", "openfeature")
@@ -25,6 +27,13 @@ IMPORTS = re.compile(rf"^\s*(from|import)\s+({'|'.join(SHARED)})\b", re.MULTILIN
 """An import of one of them; one that follows a comma has a line of its own, as the formatter has it."""
 PROGRAMS = {"service": ("service",), "operator": ("operator",), "tests": ("service", "operator", "dev")}
 """Folders, and the extras that declare what they import."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_worker() -> Iterator[None]:
+    """Have all of these tests in one worker, which forgets the sources after them."""
+    yield
+    forget(packages, imported)
 
 
 @cache

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.files.sources import nodes, parsed
+from support.files.sources import forget, nodes, parsed
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -24,6 +26,13 @@ ROOTS = {"batkol": "service", "batkol_otel": "service", "batkol_operator": "oper
 FOLDERS = ("service", "operator", "tests", "bench", "tools", "helm", "observability", "config")
 DOTTED = re.compile(r"_?[a-z][a-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)+")
 LOG_LINE = re.compile(r"\[[A-Z]+\] |🟡 Partial: |🟢 Final: ")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_worker() -> Iterator[None]:
+    """Have all of these tests in one worker, which forgets the sources after them."""
+    yield
+    forget(trees)
 
 
 @cache

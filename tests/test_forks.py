@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 CONFTEST = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -73,6 +77,7 @@ def test_it(number):
 PREPARING = """
 from support.process import forked
 
+forked._IMPORTED = ()  # what it imports is no matter here
 forked.prepare()
 """
 

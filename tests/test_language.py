@@ -14,7 +14,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
 from support.chart.files import LOADER
-from support.files.sources import nodes, parsed
+from support.files.sources import forget, nodes, parsed
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("service/batkol", "service/batkol_otel", "operator/batkol_operator")
@@ -41,6 +43,13 @@ NO_SUBJECT = re.compile(
 """Beginnings of a docstring that neither names a thing nor tells what to do."""
 UNITS = {"seconds": "second", "bytes": "byte", "latency": "second", "lag": "second", " ms": "millisecond"}
 """What a metric's name or unit ends in, and the word that its help text must then have."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_worker() -> Iterator[None]:
+    """Have all of these tests in one worker, which forgets the sources after them."""
+    yield
+    forget(modules)
 
 
 @cache

@@ -17,9 +17,9 @@ from batkol.simulators.twilio.caller import Caller, CallPlan, place_call
 from support.agent.fragments import same
 from support.agent.moved import FIRST, GREETING, RULES, SECOND, spoken
 from support.network.balancer import balancing
+from support.network.ports import free_ports
 from support.postgres.server import database, running_server
 from support.postgres.sql import sql
-from support.process.programs import free_ports
 from support.service.process import Served, serving
 from support.service.stack import PUBLIC, TOKEN, plain
 from support.time.waiting import eventually

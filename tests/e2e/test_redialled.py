@@ -16,7 +16,7 @@ from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
 from support.agent.moved import Pods, two_pods
 from support.network.balancer import balancing
-from support.process.programs import free_ports
+from support.network.ports import free_ports
 from support.service.process import serving
 from support.service.stack import PUBLIC, TOKEN
 

@@ -16,8 +16,8 @@ from batkol.events.events import CallStarted, Event, encode
 from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
 from support.http.webhook_receiver import Receiver, receiving, status
+from support.network.ports import free_ports
 from support.postgres.server import Server, database, running_server
-from support.process.programs import free_ports
 from support.service.stack import QUICK, Stack, plain, stack, stored, words_of
 from support.sinks.calls import call_with_two_finals, handed_on
 from support.time.waiting import eventually, until

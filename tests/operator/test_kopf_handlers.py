@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from batkol_operator.kube.names import FINALIZER, PAUSED
 from batkol_operator.reconcile.liveness import OVERDUE_S
 from support.kube.api import KubeApi
 from support.kube.store import Key, Manifest, merge
+from support.network.ports import free_port
 from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAMESPACE, voice_agent
 from support.operators.in_process import running_operator
 from support.time.waiting import eventually, until
@@ -35,13 +35,6 @@ PEERING = Key("kopf.dev", "clusterkopfpeerings", "", "batkol-operator")
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     return tmp_path / "key"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def patch(api: KubeApi, key: Key, **what: object) -> Manifest:

@@ -26,7 +26,7 @@ from batkol.simulators.twilio_rest.server import TwilioDouble
 from batkol.simulators.twilio_rest.settings import TwilioDoubleSettings
 from support.http.one_answer import answering, http
 from support.network.balancer import Balancer, balancing
-from support.process.programs import free_ports
+from support.network.ports import free_ports
 from support.service.process import Served, serving
 from support.service.stack import TOKEN
 

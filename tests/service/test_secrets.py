@@ -1,9 +1,7 @@
 """What a running service prints and answers has nothing of the secrets in its URLs."""
 
-import asyncio
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,24 +9,20 @@ from typing import Any
 import httpx
 import pytest
 
+from support.network.ports import free_port
 from support.process.warm import Warm, warm_python
 from support.service.process import serving
 from support.service.stack import PUBLIC
+from support.time.waiting import until
 
 PASSWORD = "Zq7/Xw3#Kp9"
 PIECES = ("Zq7", "Xw3", "Kp9", "%2FXw", "%23Kp")
 ESCAPED = "Zq7%2FXw3%23Kp9"
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_path: Path) -> None:
     """The database, Whisper and the collector are all away, so that what goes wrong is told of."""
-    away = f"127.0.0.1:{closed_port()}"
+    away = f"127.0.0.1:{free_port()}"
     environment: dict[str, Any] = {
         "STORE": "postgres",
         "DATABASE_URL": f"postgres://batkol:{ESCAPED}@{away}/calls?application_name=Zq7&sslmode=require&channel_binding=require",
@@ -42,13 +36,10 @@ async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_
         "STT_CHECK_AT_START": "false",
         "LOG_LEVEL": "DEBUG",
     }
-    async with serving(tmp_path, closed_port(), subscribe=False, **environment) as served:
+    async with serving(tmp_path, free_port(), subscribe=False, **environment) as served:
         async with httpx.AsyncClient(base_url=served.internal) as client:
             answers = [await client.get(path) for path in ("/v1/status", "/readyz", "/livez", "/metrics")]
-            for _ in range(100):
-                if served.said("[STORE] database not reachable yet"):
-                    break
-                await asyncio.sleep(0.05)
+            await until(lambda: served.said("[STORE] database not reachable yet"))
         served.tell(signal.SIGTERM)
         await served.exited()
         said = served.log.read_text() + "".join(answer.text for answer in answers)

@@ -275,23 +275,20 @@ async def test_what_came_before_a_fault_stands(fault: LLMFault, reason: str, ret
         assert said
 
 
-SHORT = Limits(connect_s=0.3, first_s=0.2, between_s=0.15, whole_s=0.5)
-
-
 @pytest.mark.parametrize(
-    ("settings", "fault", "reason"),
+    ("settings", "fault", "limits", "reason"),
     [
-        (AT_ONCE, LLMFault(kind=LLMFaultKind.STALL), "no_first_token"),
-        (LLMSettings(profile="fixed:9000", comments_every_ms=10), None, "no_first_token"),
-        (AT_ONCE, LLMFault(kind=LLMFaultKind.STALL, after_tokens=2), "stalled"),
-        (LLMSettings(profile="fixed:0", tokens_per_s=9), None, "too_slow"),
+        (AT_ONCE, LLMFault(kind=LLMFaultKind.STALL), Limits(first_s=0.4), "no_first_token"),
+        (LLMSettings(profile="fixed:90000", comments_every_ms=10), None, Limits(first_s=0.4), "no_first_token"),
+        (AT_ONCE, LLMFault(kind=LLMFaultKind.STALL, after_tokens=2), Limits(between_s=0.15), "stalled"),
+        (LLMSettings(profile="fixed:0", tokens_per_s=9), None, Limits(whole_s=0.5), "too_slow"),
     ],
     ids=["no head", "comments only", "in mid-answer", "too slow"],
 )
 async def test_each_wait_has_its_limit_and_its_end_closes_the_connection(
-    settings: LLMSettings, fault: LLMFault | None, reason: str
+    settings: LLMSettings, fault: LLMFault | None, limits: Limits, reason: str
 ) -> None:
-    async with asking(settings, limits=SHORT) as (made, double):
+    async with asking(settings, limits=limits) as (made, double):
         double.inject(*([fault] if fault else []))
         error, _ = await failure(made)
 
@@ -357,7 +354,7 @@ async def test_a_compressed_answer_is_refused_by_its_head() -> None:
 
 
 async def test_room_for_one_answer_is_room_for_the_next() -> None:
-    async with asking(connections=1, limits=Limits(connect_s=0.5)) as (made, double):
+    async with asking(connections=1, limits=Limits(connect_s=20.0)) as (made, double):
         assert [await answer(made) for _ in range(3)] == [ANSWER] * 3
         double.inject(LLMFault(kind=LLMFaultKind.CUT, after_tokens=2, times=2))
         for _ in range(2):
@@ -458,6 +455,7 @@ async def test_the_rest_of_an_answer_is_read_several_tokens_at_a_time() -> None:
 
 
 SLOW = {"no answer", "drip", "dripping head", "preliminary answers"}
+SHORT = Limits(connect_s=0.3, first_s=0.2, between_s=0.15, whole_s=0.5)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -479,7 +477,7 @@ async def test_nobody_there_is_unavailable() -> None:
 
 
 async def test_one_answer_more_than_there_may_be_at_once_is_refused() -> None:
-    async with asking(LLMSettings(profile="fixed:100000"), connections=1, limits=Limits(connect_s=0.1)) as (
+    async with asking(LLMSettings(profile="fixed:100000"), connections=1, limits=Limits(connect_s=0.5)) as (
         made,
         double,
     ):

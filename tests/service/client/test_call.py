@@ -139,7 +139,8 @@ async def test_a_command_without_an_answer_is_not_sent_again_and_may_have_been_c
         await asyncio.Event().wait()
 
     part = feed(CUT, head=b"") if answer == "closed" else none
-    async with scripted(part) as server, Batkol(server.url, limits=ClientLimits(answer_s=0.2)) as batkol:
+    limits = ClientLimits() if answer == "closed" else ClientLimits(answer_s=0.5)
+    async with scripted(part) as server, Batkol(server.url, limits=limits) as batkol:
         with pytest.raises(UncertainError, match="may have carried"):
             await batkol.call(SID).say("שלום")
 

@@ -174,7 +174,8 @@ async def test_a_silent_connection_is_replaced() -> None:
 
 
 async def test_a_proxy_that_holds_a_feed_back_is_named() -> None:
-    async with scripted(feed(head=HEAD)) as server, client(server, give_up_s=0) as batkol:
+    limits = QUICK._replace(answer_s=1.0)
+    async with scripted(feed(head=HEAD)) as server, client(server, give_up_s=0, limits=limits) as batkol:
         with pytest.raises(ServiceUnreachableError, match="buffering"):
             await anext(batkol.events())
 

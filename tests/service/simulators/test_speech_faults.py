@@ -173,7 +173,7 @@ async def test_a_model_can_be_withdrawn() -> None:
 
 async def test_a_connection_that_is_too_old_is_told_to_go_away() -> None:
     """Its streams end when the grace is over; the next one is on a connection of its own."""
-    settings = msgspec.structs.replace(FAST, connection_age_s=0.3, connection_grace_s=0.3)
+    settings = msgspec.structs.replace(FAST, connection_age_s=0.5, connection_grace_s=1.5)
     async with speech_client(settings) as client:
         gone = await client.stream([opening(), *spoken(TWO.mulaw)], open_until=asyncio.Event())
         next_ = await client.stream([opening(), *spoken(TWO.mulaw)])
@@ -194,11 +194,11 @@ async def test_a_fault_can_be_meant_for_one_stream_or_one_call() -> None:
 
 async def test_a_storm_passes_and_a_fault_wears_out() -> None:
     async with speech_client() as client:
-        storm = Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=0.2)
+        storm = Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=1.0)
         client.double.inject(storm)
         assert client.double.faults() == [storm]
         assert (await client.stream([])).refusal[0] == "RESOURCE_EXHAUSTED"
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(1.05)
         assert (await talk(client, pause=0)).error is None
 
         client.double.inject(Fault(kind=Kind.END, times=1))

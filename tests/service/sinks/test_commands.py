@@ -12,8 +12,9 @@ from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, R
 from batkol.sinks.feed import SinkFeed
 from batkol.store.options import OutboxSettings
 from batkol.store.postgres.address import Address
+from support.network.ports import free_port
 from support.postgres.records import AT, final_event
-from support.postgres.server import Server, empty_database, free_port
+from support.postgres.server import Server, empty_database
 from support.postgres.sql import sql
 from support.sinks.pods import AGENT, draining, handed_on, ids_of, said, whole, write
 from support.sinks.receiver import ScriptedSink

@@ -12,8 +12,9 @@ from batkol.main import app
 from batkol.store.commands import carry_out_erasure, carry_out_migration
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
+from support.network.ports import free_port
 from support.postgres.records import CALLER, began, heard, replied, tool, who
-from support.postgres.server import Server, database, empty_database, free_port
+from support.postgres.server import Server, database, empty_database
 from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
 

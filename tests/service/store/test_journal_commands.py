@@ -13,8 +13,8 @@ from batkol.main import app
 from batkol.store.journal import Journal
 from batkol.store.journal_commands import carry_out_drain, carry_out_status
 from batkol.store.postgres.address import Address
+from support.network.ports import free_port
 from support.postgres.records import began, heard
-from support.postgres.server import free_port
 from support.postgres.sql import texts
 from support.postgres.store_parts import Kept
 from support.time.waiting import until

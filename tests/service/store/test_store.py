@@ -16,8 +16,9 @@ from batkol.store.postgres.address import Address
 from batkol.store.store import NoStore, Store, running_store
 from batkol.store_status import BacklogStatus
 from batkol.telemetry.metrics import Metrics
+from support.network.ports import free_port
 from support.postgres.records import CALLER, ended_event, final_event, identity, sid, started_event
-from support.postgres.server import Server, empty_database, free_port
+from support.postgres.server import Server, empty_database
 from support.postgres.sql import sql, texts
 from support.time.waiting import eventually, until
 

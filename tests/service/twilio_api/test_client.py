@@ -107,7 +107,7 @@ async def test_a_connection_that_twilio_closed_meanwhile_costs_no_call() -> None
 
 
 async def test_what_twilio_said_is_told_though_the_last_attempt_had_no_time_for_an_answer() -> None:
-    async with asked(within_s=0.7) as (api, double):
+    async with asked(within_s=1.5) as (api, double):
         double.put(RestCall(sid=SID))
         double.inject(TwilioFault(kind=TwilioFaultKind.REFUSE, code=20500, times=1))
         double.inject(TwilioFault(kind=TwilioFaultKind.HANG))

@@ -18,7 +18,6 @@ from support.voices.double import KEY, line, voice_at
 from support.voices.pieces import Pieces, joined, spoken, words_of
 
 TEXTS = ("שלום תודה", "מה בבקשה", "מחר בוקר", "כן")
-IMPATIENT = VoiceLimits(connect_s=0.5, first_s=0.4, between_s=0.4, whole_s=2.0)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -168,11 +167,18 @@ FAULTS = {
 }
 
 
+def in_a_hurry(fault: VoiceFault) -> VoiceLimits:
+    """Only with what never comes: on a busy machine anything else may be late."""
+    if fault.kind is VoiceFaultKind.HANG or (fault.kind is VoiceFaultKind.STALL and not fault.at_s):
+        return VoiceLimits(first_s=0.4)
+    return VoiceLimits(between_s=0.4) if fault.kind is VoiceFaultKind.STALL else VoiceLimits()
+
+
 @pytest.mark.parametrize(("fault", "reason", "retryable"), FAULTS.values(), ids=FAULTS)
 async def test_each_fault_is_an_error_with_its_reason_after_what_came(
     fault: VoiceFault, reason: str, *, retryable: bool
 ) -> None:
-    async with line(limits=IMPATIENT if reason == "deadline" else None) as at:
+    async with line(limits=in_a_hurry(fault)) as at:
         at.double.inject(msgspec.structs.replace(fault, requests=() if fault.kind is VoiceFaultKind.DROP else (2,)))
         sounds: list[VoiceSound] = []
         with pytest.raises(VoiceError) as raised:

@@ -18,7 +18,7 @@ from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access
 from support.fleet.houses import House, houses, next_of
 from support.http.one_answer import answering, http
-from support.process.programs import free_ports
+from support.network.ports import free_ports
 from support.time.waiting import until
 
 FLEET = "scope=fleet"

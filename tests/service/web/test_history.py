@@ -14,6 +14,7 @@ from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web import history
 from batkol.web.history import LARGEST_BODY
+from support.network.ports import free_port
 from support.postgres.history_api import TOKEN, fill, past, serving, whole
 from support.postgres.records import (
     AT,
@@ -29,7 +30,7 @@ from support.postgres.records import (
     tool,
     who,
 )
-from support.postgres.server import Server, free_port
+from support.postgres.server import Server
 from support.postgres.sql import age, connection, sql
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually

@@ -434,7 +434,7 @@ async def test_who_floods_during_an_answer_is_cut_off() -> None:
 
 
 async def test_elsewhere_a_connection_has_many_requests_and_is_closed_when_it_has_been_idle() -> None:
-    async with hall(one_request=False, keep_alive_s=0.5) as house, speaking(house.port) as raw:
+    async with hall(one_request=False, keep_alive_s=1.5) as house, speaking(house.port) as raw:
         for number in range(20):
             await raw.send(post(b"x" * number))
             answer = await raw.answer()
@@ -634,7 +634,7 @@ async def test_whatever_comes_the_connection_ends_and_nothing_is_raised(one_requ
             raw.finish()
             await raw.rest()
 
-    limits: dict[str, Any] = {"connections": 1000, "one_request": one_request, "keep_alive_s": 0.02}
+    limits: dict[str, Any] = {"connections": 1000, "one_request": one_request, "keep_alive_s": 0.2}
     async with hall(**limits) as house:
         await asyncio.gather(*(talk(chance.choices(PIECES, k=chance.randrange(1, 9))) for _ in range(300)))
         await until(lambda: not len(house.connections))

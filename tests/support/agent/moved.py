@@ -17,7 +17,7 @@ from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.twilio.caller import CallPlan
 from batkol.voices.marked.voice import say
 from support.network.balancer import Balancer, balancing
-from support.process.programs import free_ports
+from support.network.ports import free_ports
 from support.service.stack import PUBLIC, TOKEN, Stack, stack
 
 GREETING: Final = "שלום"

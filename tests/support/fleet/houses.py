@@ -30,7 +30,7 @@ from batkol.web.access import Access
 from batkol.web.event_stream import EventStreamTimings
 from batkol.web.server import listening
 from support.http.internal_api import NO_TOKEN, Events
-from support.process.programs import free_ports
+from support.network.ports import free_ports
 from support.twilio.calls import new_call, services
 
 QUICK: Final = FleetTimings(answer_s=20.0, command_s=20.0, resolve_s=0.1, retry_s=0.1, probe_s=0.2, gone_s=0.3)

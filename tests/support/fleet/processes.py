@@ -16,7 +16,7 @@ from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import Caller, CallReport, place_call
 from support.http.event_source import EventSource
-from support.process.programs import free_ports
+from support.network.ports import free_ports
 from support.service.process import Served, serving
 
 API_TOKEN: Final = "a-made-up-token-of-the-internal-api"

@@ -27,7 +27,8 @@ from lightkube.models.authentication_v1 import TokenRequestSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ServiceAccountToken as TokenRequest
 
-from support.process.programs import Program, free_ports, tool
+from support.network.ports import free_ports
+from support.process.programs import Program, tool
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 CONTROLLERS: Final = (

@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from support.process.programs import Program, free_ports, tool
+from support.network.ports import free_ports
+from support.process.programs import Program, tool
 
 
 class Flagd:

@@ -16,7 +16,8 @@ from nats.js.api import StreamConfig
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from support.process.programs import Program, free_ports, tool
+from support.network.ports import free_ports
+from support.process.programs import Program, tool
 
 
 @dataclass(frozen=True, slots=True)

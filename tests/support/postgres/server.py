@@ -10,9 +10,7 @@ import asyncio
 import fcntl
 import itertools
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +21,7 @@ from pathlib import Path
 from batkol.store.dev_postgres import server_user
 from batkol.store.dev_postgres.server import Embedded
 from batkol.store.postgres.address import Address, address
+from support.network.ports import free_port
 from support.postgres.emptying import Made, emptied, made
 from support.postgres.sql import sql
 
@@ -157,19 +156,6 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
             time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port that nothing listens on, and that the kernel gives to no client: it stays free until it is taken."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while True:
-        port = random.randrange(10_240, lowest)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 # -- databases --------------------------------------------------------------------------------------------------------

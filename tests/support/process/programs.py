@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -31,15 +30,6 @@ def schema(name: str) -> Path:
     if not (found := BIN.parent / "schemas" / f"{name}.json").exists():
         raise FileNotFoundError(f"{found.name} is not here. Run `make tools TOOLS={name}-schema`.")
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody has now, all different: they are held until the last is found."""
-    with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(server.getsockname()[1]) for server in with_ports]
-    for server in with_ports:
-        server.close()
-    return ports
 
 
 class Program:

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from support.process.programs import Program, free_ports, tool
+from support.network.ports import free_ports
+from support.process.programs import Program, tool
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ async def test_a_request_that_got_no_answer_leaves_its_connection_to_be_found_ou
 
     async with scripted_google(single=never) as google:
         channels = Channels(endpoint=google.address, insecure=True)
-        recognizer = SingleRecognizer(channels, recognition("he-IL", "default"), deadline=0.1)
+        recognizer = SingleRecognizer(channels, recognition("he-IL", "default"), deadline=0.4)
         for _ in range(2):
             with pytest.raises(SpeechError):
                 await recognizer.recognize(b"\xff" * 160)

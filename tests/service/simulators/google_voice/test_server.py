@@ -135,7 +135,7 @@ async def test_what_google_knows_and_the_double_does_not_is_said_so() -> None:
 
 
 async def test_a_client_without_input_is_ended_and_one_that_has_half_closed_is_not() -> None:
-    async with official(GoogleVoiceSettings(without_input_s=0.2, first_sound_s=0.5, spread_s=0, pace=0)) as client:
+    async with official(GoogleVoiceSettings(without_input_s=0.5, first_sound_s=0.8, spread_s=0, pace=0)) as client:
         with pytest.raises(exceptions.Aborted, match="without input sent"):
             await client.speak(config(), text(), stays_s=1.0)
         with pytest.raises(exceptions.Aborted):

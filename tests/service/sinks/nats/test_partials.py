@@ -22,7 +22,7 @@ from support.nats.double import NatsDouble
 from support.sinks.envelopes import final
 from support.time.waiting import until
 
-SHORT = NatsLimits(connect_s=0.3, ack_s=0.2, unsent=100_000, backoff=Backoff(0.0, 0.0))
+LIMITS = NatsLimits(connect_s=20.0, ack_s=20.0, unsent=100_000, backoff=Backoff(0.0, 0.0))
 
 
 OVER: dict[str, Any] = {
@@ -45,7 +45,7 @@ async def publishing(
     """A bus whose partials are published to a server."""
     bus = Bus()
     async with NatsDouble() as server:
-        sink = NatsSink("bus", [server.url], limits=SHORT)
+        sink = NatsSink("bus", [server.url], limits=LIMITS)
         partials = sink.partials(bus, may, **{"capacity": 8, **options})
         task = asyncio.create_task(partials.run())
         try:
@@ -141,7 +141,7 @@ async def test_a_server_that_does_not_read_costs_partials_and_never_the_publishe
 
 async def test_it_ends_with_the_bus() -> None:
     bus = Bus()
-    sink = NatsSink("bus", ["nats://127.0.0.1:1"], limits=SHORT)
+    sink = NatsSink("bus", ["nats://127.0.0.1:1"], limits=LIMITS)
     task = asyncio.create_task(sink.partials(bus, ALL_RIGHTS, capacity=8).run())
     await until(lambda: bus.subscribers)
     bus.close()

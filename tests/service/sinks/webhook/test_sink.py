@@ -14,17 +14,19 @@ from typing import Any, Final
 
 import pytest
 
-from batkol.sinks.delivery import Delivered, Later, Refused
+from batkol.sinks.delivery import Delivered, Envelope, Later, Refused
 from batkol.sinks.webhook.sink import WebhookLimits, WebhookSink
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.tls import CERTIFICATE, server_side
 from support.http.webhook_receiver import DIE, DIE_IN_BODY, FLOOD, GARBAGE, HANG, Receiver, receiving, status
 from support.sinks.envelopes import final, finals
-from support.time.waiting import until
+from support.time.waiting import eventually, until
 
 SECRET: Final = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 NEXT: Final = f"whsec_{base64.b64encode(bytes(range(32, 64))).decode()}"
 SHORT: Final = WebhookLimits(timeout_s=0.15, at_once=4)
+SLOW: Final = {"no answer", "dripping head", "preliminary answers"}
+"""Ways that have no status: a busy machine may be later than `SHORT` with any other."""
 
 
 @asynccontextmanager
@@ -135,7 +137,11 @@ async def test_a_receiver_that_hangs_costs_a_time_out_and_the_rest_of_the_batch_
         assert outcomes[0].reason.endswith("did not answer within 0.15 s")
         assert len(receiver.requests) <= 2 * SHORT.at_once
         receiver.otherwise = status(204)
-        assert await sink.deliver([final("MZ9", 3)]) == [Delivered()]
+        await eventually(lambda: taken(sink, final("MZ9", 3)))
+
+
+async def taken(sink: WebhookSink, event: Envelope) -> bool:
+    return await sink.deliver([event]) == [Delivered()]
 
 
 @pytest.mark.parametrize("answer", [DIE, GARBAGE])
@@ -217,7 +223,8 @@ async def test_a_receiver_that_asks_for_a_pause_has_it_from_all_streams() -> Non
     ],
 )
 async def test_a_hostile_receiver_costs_little_and_no_exception(way: str) -> None:
-    async with hostile_http(way) as server, sink_to(f"{server.url}/", limits=SHORT) as sink:
+    limits = SHORT if way in SLOW else WebhookLimits()
+    async with hostile_http(way) as server, sink_to(f"{server.url}/", limits=limits) as sink:
         (outcome,) = await sink.deliver([final()])
         accepted = way in {"drip", "flood", "bomb", "cut off"}  # whose status is 200
         assert isinstance(outcome, Delivered if accepted else Refused if way == "redirects" else Later)

@@ -10,7 +10,7 @@ from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.order import Confirmation
-from support.postgres.server import free_port
+from support.network.ports import free_port
 
 
 async def opened(folder: Path) -> Confirmed:

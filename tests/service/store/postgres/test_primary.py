@@ -10,10 +10,11 @@ import pytest
 
 from batkol.store.postgres import primary
 from batkol.store.postgres.address import Address
+from support.network.ports import free_port
 from support.network.relay import Relay, relaying
 from support.postgres.history_api import Past, past, whole
 from support.postgres.records import sid
-from support.postgres.server import WITH_TABLES, Server, free_port, name_of, running_server
+from support.postgres.server import WITH_TABLES, Server, name_of, running_server
 from support.postgres.sql import connection, sql, texts
 from support.postgres.store_parts import Kept
 from support.time.waiting import until

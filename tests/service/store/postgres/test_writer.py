@@ -13,13 +13,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.store.journal.records import AnyRecord
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.writer import MOST, WriterState
+from support.network.ports import free_port
 from support.network.relay import Relay, relaying
 from support.postgres.records import began, heard, over, revised, sid, who
-from support.postgres.server import Server, free_port, name_of
+from support.postgres.server import Server, name_of
 from support.postgres.sql import connection, everything, sql, texts
-from support.postgres.store_parts import Kept
+from support.postgres.store_parts import QUICK, Kept
 from support.time.waiting import eventually, until
 
 
@@ -33,15 +35,29 @@ def finals_of(calls: Sequence[int], finals: int = 5) -> list[tuple[str, int, str
 
 
 @asynccontextmanager
-async def behind_a_relay(server: Server, where: Address, folder: Path) -> AsyncIterator[tuple[Kept, Relay]]:
+async def behind_a_relay(
+    server: Server,
+    where: Address,
+    folder: Path,
+    patience: DatabaseTimeouts = DatabaseTimeouts(),  # noqa: B008  frozen
+) -> AsyncIterator[tuple[Kept, Relay]]:
     """A store whose network to the database can be done something to."""
     async with relaying(server.port) as relay:
-        made = Kept(server.over_tcp(where, relay.port), folder)
+        made = Kept(server.over_tcp(where, relay.port), folder, patience=patience)
         await made.open()
         try:
             yield made, relay
         finally:
             await made.close()
+
+
+@pytest.fixture
+async def hasty(tmp_path: Path, where: Address) -> AsyncIterator[Kept]:
+    """One that waits for its database no longer than a test should."""
+    made = Kept(where, tmp_path, patience=QUICK)
+    await made.open()
+    yield made
+    await made.close()
 
 
 async def test_what_is_said_is_written_as_it_is_said(kept: Kept) -> None:
@@ -193,7 +209,7 @@ class CuttingRelay:
 async def test_a_network_that_swallows_everything_is_given_up_and_tried_again(
     server: Server, where: Address, tmp_path: Path
 ) -> None:
-    async with behind_a_relay(server, where, tmp_path) as (kept, relay):
+    async with behind_a_relay(server, where, tmp_path, QUICK) as (kept, relay):
         kept.write()
         kept.say(talk(0))
         await kept.written()
@@ -206,17 +222,16 @@ async def test_a_network_that_swallows_everything_is_given_up_and_tried_again(
         assert relay.connections >= 2
 
 
-async def test_a_table_that_is_locked_is_waited_for(kept: Kept) -> None:
-    async with connection(kept.where) as other, other.transaction():
+async def test_a_table_that_is_locked_is_waited_for(hasty: Kept) -> None:
+    async with connection(hasty.where) as other, other.transaction():
         await other.execute("LOCK TABLE calls")
-        kept.write()
-        kept.say(talk(0))
-        await until(lambda: kept.writer.retries >= 2)
-        assert "57014" in kept.writer.fault, "the server's own limit for a statement"
-        assert kept.journal.waiting == 8
-    await kept.written()
+        hasty.write()
+        hasty.say(talk(0))
+        await until(lambda: hasty.writer.retries >= 2 and "57014" in hasty.writer.fault)  # the server's own limit
+        assert hasty.journal.waiting == 8
+    await hasty.written()
 
-    assert await texts(kept.where) == finals_of([0])
+    assert await texts(hasty.where) == finals_of([0])
 
 
 async def test_readers_that_take_every_connection_do_not_hold_the_writer_up(kept: Kept) -> None:
@@ -355,14 +370,14 @@ async def test_damaged_records_do_not_hold_up_those_behind_them(where: Address, 
     await again.close()
 
 
-async def test_nothing_of_what_was_said_is_in_a_log_line(kept: Kept) -> None:
+async def test_nothing_of_what_was_said_is_in_a_log_line(hasty: Kept) -> None:
     with capture_logs() as lines:
-        async with connection(kept.where) as other, other.transaction():
+        async with connection(hasty.where) as other, other.transaction():
             await other.execute("LOCK TABLE calls")
-            kept.write()
-            kept.say(talk(0))
-            await until(lambda: kept.writer.retries >= 1)
-        await kept.written()
+            hasty.write()
+            hasty.say(talk(0))
+            await until(lambda: hasty.writer.retries >= 1)
+        await hasty.written()
 
     assert lines
     assert "משפט" not in str(lines)
