@@ -79,7 +79,7 @@ async def test_what_was_never_flipped_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(FlagNotFlippableError):
             await store.set(streaming=True)
         await store.restore()
-        agent = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        agent = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=20)
         await agent.restore()
         assert patches(api) == 0
 
@@ -201,7 +201,7 @@ async def test_a_voice_agent_gets_a_mode_for_our_caller_and_loses_it_again(
         spec = {**spec, "recognition": {"language": "he-IL"}}
         api.store(AGENT, {"spec": json.loads(json.dumps(spec))}, generation=3)
         operate(api)
-        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=20)
 
         for on in (True, False):
             revision = await store.set(streaming=on)
@@ -221,7 +221,7 @@ async def test_for_all_calls_the_mode_decides_alone(tmp_path: Path, spec: dict[s
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": json.loads(json.dumps(spec))}, generation=1)
         operate(api)
-        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=None, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=None, patience_s=20)
         await store.set(streaming=True)
         assert api.objects[AGENT]["spec"]["streaming"] == {"mode": "Enabled"}
         await store.restore()
@@ -243,7 +243,7 @@ async def test_a_spec_that_somebody_else_changed_is_left(tmp_path: Path) -> None
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {}}, generation=1)
         operate(api)
-        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=20)
         await store.set(streaming=True)
         api.store(AGENT, {"spec": {"streaming": {"mode": "Enabled"}}}, generation=9)
         with pytest.raises(FlagStoreError, match="Another client changed"):
@@ -255,5 +255,5 @@ async def test_a_definition_of_its_own_cannot_be_flipped_from_here(tmp_path: Pat
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {"flags": {"streaming-stt": {}}}}, generation=1)
         with pytest.raises(FlagStoreError, match=r"in spec\.flags"):
-            await VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5).set(streaming=True)
+            await VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=20).set(streaming=True)
         assert patches(api) == 0

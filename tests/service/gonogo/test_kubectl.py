@@ -43,6 +43,7 @@ esac
 
 
 STAYS = "echo 'Forwarding from 127.0.0.1:40001 -> 8081'; echo 'Handling connection for 40001'; exec sleep 60"
+SILENT = "exec sleep 60"
 
 
 def is_running(folder: Path) -> bool:
@@ -109,7 +110,7 @@ async def test_a_command_that_is_killed_leaves_no_forwarded_port(tmp_path: Path)
             TOKEN,
             "reaches no pod of deployment/reception in namespace voice: Error from",
         ),
-        ("exec sleep 60", TOKEN, "reaches no pod of deployment/reception in namespace voice. Check"),
+        (SILENT, TOKEN, "reaches no pod of deployment/reception in namespace voice. Check"),
         (STAYS, "", "`kubectl get secret reception-api` in namespace voice gave no token"),
         (STAYS, "!", "gave no token"),
     ],
@@ -118,9 +119,10 @@ async def test_a_cluster_that_gives_no_access_is_a_sentence_with_what_to_do(
     forward: str, token: str, said: str, tmp_path: Path
 ) -> None:
     program = stand_in(tmp_path, forward=forward, token=token)
+    patience_s = 1.5 if forward == SILENT else 30.0
 
     with pytest.raises(KubectlError) as refused:
-        async with reached_by_kubectl(AGENT, "", command=program, patience_s=0.5):
+        async with reached_by_kubectl(AGENT, "", command=program, patience_s=patience_s):
             pytest.fail("nothing was reached")
 
     assert said in str(refused.value)

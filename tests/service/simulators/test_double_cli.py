@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import sys
 
 import httpx
 import msgspec
@@ -25,6 +24,7 @@ from batkol.simulators.speaker.faults import VoiceFault
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.twilio_rest.faults import TwilioFault
 from batkol.simulators.twilio_rest.settings import TwilioDoubleSettings
+from support.process.commands import command
 
 SETTINGS = (DoubleSettings, GoogleVoiceSettings, LLMSettings, SpeakerSettings, TwilioDoubleSettings)
 SID = "CA" + "1" * 32
@@ -178,25 +178,22 @@ def test_the_account_of_the_twilio_double_is_read() -> None:
 
 async def test_the_twilio_double_runs_as_a_process_with_calls_that_come_and_go() -> None:
     options = ("--port", "0", "--control-port", "0", "--call", SID)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batkol", "twilio-double", *options, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    found = re.fullmatch(r"twilio double: (\S+), control on (\S+)\n", (await process.stdout.readline()).decode())
-    assert found is not None
-    assert f"TWILIO_API_URL={found[1]} " in (await process.stdout.readline()).decode()
-    account = TwilioDoubleSettings()
-    url = f"{found[1]}/2010-04-01/Accounts/{account.account_sid}/Calls/{SID}.json"
-    async with httpx.AsyncClient(auth=(account.account_sid, account.auth_token), trust_env=False) as http:
-        before = (await http.get(url)).json()["status"]
-        put = await http.post(f"{found[2]}/calls", json={"sid": SID, "from": "+1", "status": "completed"})
-        after = (await http.get(url)).json()
-        wrong = await http.post(f"{found[2]}/calls", json={"sid": SID, "colour": "red"})
-        listed = (await http.get(f"{found[2]}/calls")).json()
-        told = (await http.get(f"{found[2]}/stats")).json()
+    async with command("twilio-double", *options) as double, asyncio.timeout(60):
+        found = re.fullmatch(r"twilio double: (\S+), control on (\S+)\n", await double.line())
+        assert found is not None
+        assert f"TWILIO_API_URL={found[1]} " in await double.line()
+        account = TwilioDoubleSettings()
+        url = f"{found[1]}/2010-04-01/Accounts/{account.account_sid}/Calls/{SID}.json"
+        async with httpx.AsyncClient(auth=(account.account_sid, account.auth_token), trust_env=False) as http:
+            before = (await http.get(url)).json()["status"]
+            put = await http.post(f"{found[2]}/calls", json={"sid": SID, "from": "+1", "status": "completed"})
+            after = (await http.get(url)).json()
+            wrong = await http.post(f"{found[2]}/calls", json={"sid": SID, "colour": "red"})
+            listed = (await http.get(f"{found[2]}/calls")).json()
+            told = (await http.get(f"{found[2]}/stats")).json()
+        double.process.send_signal(signal.SIGTERM)
+        assert await double.process.wait() == 0
 
-    process.send_signal(signal.SIGTERM)
-    assert await process.wait() == 0
     assert (before, put.status_code, after["status"], after["from"]) == ("in-progress", 200, "completed", "+1")
     assert wrong.status_code == 400
     assert "This is no call" in wrong.json()["error"]

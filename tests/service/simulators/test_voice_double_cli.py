@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import sys
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.voice_double_cli import faults_from, settings_from
 from batkol.voices.google.sessions import Sessions
 from batkol.voices.google.voice import GoogleVoice
+from support.process.commands import command
 from support.voices.google import LANGUAGE, VOICE
 from support.voices.pieces import joined, spoken, words_of
 
@@ -40,28 +40,25 @@ def test_faults_are_read_as_json() -> None:
 
 async def test_runs_as_a_process_until_it_is_told_to_stop() -> None:
     ports = ("--port", "0", "--control-port", "0", "--google-port", "0", "--google-control-port", "0")
-    command = ("-m", "batkol", "voice-double", *ports, "--set", "first_byte_s=0", "--google-set", "first_sound_s=0")
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    found = re.fullmatch(r"voice double: (\S+), control on (\S+)\n", (await process.stdout.readline()).decode())
-    assert found is not None
-    assert f"VOICE_URL={found[1]} " in (await process.stdout.readline()).decode()
-    google = re.fullmatch(
-        r"google voice double: gRPC on (\S+), control on (\S+)\n", (await process.stdout.readline()).decode()
-    )
-    assert google is not None
-    assert f"GCP_TTS_ENDPOINT={google[1]} " in (await process.stdout.readline()).decode()
-    sessions = Sessions(endpoint=google[1], insecure=True)
-    said = await spoken(GoogleVoice(sessions, voice=VOICE, language=LANGUAGE), "שלום")
-    await sessions.close()
-    async with httpx.AsyncClient() as http:
-        asked = {"model": "tts-1", "input": "שלום", "voice": "alloy", "response_format": "pcm"}
-        answer = await http.post(f"{found[1]}/audio/speech", json=asked, headers={"Authorization": "Bearer any"})
-        told = (await http.get(f"{found[2]}/stats")).json()
-        told_of_google = (await http.get(f"{google[2]}/stats")).json()
+    options = (*ports, "--set", "first_byte_s=0", "--google-set", "first_sound_s=0")
+    async with command("voice-double", *options) as double, asyncio.timeout(60):
+        found = re.fullmatch(r"voice double: (\S+), control on (\S+)\n", await double.line())
+        assert found is not None
+        assert f"VOICE_URL={found[1]} " in await double.line()
+        google = re.fullmatch(r"google voice double: gRPC on (\S+), control on (\S+)\n", await double.line())
+        assert google is not None
+        assert f"GCP_TTS_ENDPOINT={google[1]} " in await double.line()
+        sessions = Sessions(endpoint=google[1], insecure=True)
+        said = await spoken(GoogleVoice(sessions, voice=VOICE, language=LANGUAGE), "שלום")
+        await sessions.close()
+        async with httpx.AsyncClient() as http:
+            asked = {"model": "tts-1", "input": "שלום", "voice": "alloy", "response_format": "pcm"}
+            answer = await http.post(f"{found[1]}/audio/speech", json=asked, headers={"Authorization": "Bearer any"})
+            told = (await http.get(f"{found[2]}/stats")).json()
+            told_of_google = (await http.get(f"{google[2]}/stats")).json()
+        double.process.send_signal(signal.SIGTERM)
+        assert await double.process.wait() == 0
 
-    process.send_signal(signal.SIGTERM)
-    assert await process.wait() == 0
     assert answer.status_code == 200
     assert told["records"][0]["ending"] == "whole"
     assert words_of(joined(said, 0).mulaw) == ["שלום"]

@@ -460,7 +460,7 @@ async def test_putting_many_copied_events_into_order_may_take_longer_than_a_stat
     )
     await sql(where, "CREATE TRIGGER slow BEFORE UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION slowly()")
     async with draining(where, receiver.door()):
-        await until(lambda: receiver.got, seconds=15.0)
+        await until(lambda: receiver.got)
     assert receiver.ids == ids_of(0, [0])
 
 

@@ -1,7 +1,5 @@
 import asyncio
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from support.network.ports import free_port
 from support.postgres.records import began, heard
 from support.postgres.sql import texts
 from support.postgres.store_parts import Kept
+from support.process.commands import command
 from support.time.waiting import until
 
 
@@ -121,12 +120,9 @@ async def test_from_the_shell(where: Address, pod: Path) -> None:
     folders = {"JOURNAL_DIR": str(dead / "journal"), "JOURNAL_MEMORY_DIR": str(dead / "memory")}
     shown = CliRunner().invoke(app, ["journal", "status"], env=folders)
     assert (shown.exit_code, "22 records" in shown.output) == (0, True)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batkol", "journal", "drain", "--within", "30",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "DATABASE_URL": where.dsn, **folders},
-    )  # fmt: skip
-    said, _ = await process.communicate()
+    async with command("journal", "drain", "--within", "30", DATABASE_URL=where.dsn, **folders) as draining:
+        said = await draining.stdout.read()
+        code = await draining.process.wait()
 
-    assert process.returncode == 0
+    assert code == 0
     assert said.decode().splitlines()[-1] == f"22 records were delivered to {where.shown}"

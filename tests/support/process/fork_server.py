@@ -16,7 +16,7 @@ import sys
 def serve(control: socket.socket) -> str | None:
     """Fork for each request; returns its code in the process that is to run it, None when nobody asks any more."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1 << 18, 3)
+        message, descriptors, _, _ = socket.recv_fds(control, 1 << 18, 4)
         _reap()
         if not message:
             return None
@@ -27,7 +27,7 @@ def serve(control: socket.socket) -> str | None:
             os.close(descriptor)
 
 
-def _keep(asked: dict[str, str], telling: int, out: int, err: int) -> str:
+def _keep(asked: dict[str, str], telling: int, *streams: int) -> str:
     """Fork once more: return in the child, and tell of it in its parent, which ends with it."""
     if child := os.fork():
         with socket.socket(fileno=telling) as told:
@@ -35,9 +35,9 @@ def _keep(asked: dict[str, str], telling: int, out: int, err: int) -> str:
             _, status = os.waitpid(child, 0)
             told.send(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    for descriptor in (telling, out, err):
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    for descriptor in (telling, *streams):
         os.close(descriptor)
     code = asked.pop("")
     os.environ.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallPlan, CallReport, Script, place_call
 from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import SpokenAudio
+from support.process.commands import command
 
 TOKEN = "a-made-up-auth-token"
 PUBLIC = "https://voice.example.test/prefix"
@@ -76,15 +76,9 @@ def words_of(spoken: SpokenAudio) -> list[str]:
 @asynccontextmanager
 async def double_of_its_own(*arguments: str) -> AsyncIterator[int]:
     """The double in a process of its own, for loads that one interpreter cannot carry; yields its gRPC port."""
-    command = (sys.executable, "-m", "batkol.simulators.google.server", "--port", "0", "--control-port", "0")
-    process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        said = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
-        yield int(said.split("gRPC on 127.0.0.1:")[1].split(",")[0])
-    finally:
-        process.terminate()
-        await process.wait()
+    ports = ("--port", "0", "--control-port", "0")
+    async with command(*ports, *arguments, module="batkol.simulators.google.server") as double:
+        yield int((await double.line()).split("gRPC on 127.0.0.1:")[1].split(",")[0])
 
 
 @dataclass

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +14,7 @@ import pytest
 from batkol.simulators.google.control import serve_control
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.server import SpeechDouble
+from support.process.commands import command
 
 
 @asynccontextmanager
@@ -80,22 +79,12 @@ async def test_other_paths_are_not_found_and_bad_requests_do_no_harm() -> None:
 
 
 async def test_the_double_runs_as_a_process_until_it_is_told_to_stop() -> None:
-    command = (sys.executable, "-m", "batkol.simulators.google.server", "--port", "0", "--control-port", "0")
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(20):
-            line = (await process.stdout.readline()).decode()
+    ports = ("--port", "0", "--control-port", "0")
+    async with command(*ports, module="batkol.simulators.google.server") as double, asyncio.timeout(60):
+        line = await double.line()
         found = re.search(r"gRPC on 127\.0\.0\.1:\d+, control on (http://\S+)", line)
         assert found is not None, line
         async with httpx.AsyncClient() as http:
             assert (await http.get(f"{found[1]}/stats")).json()["streams_opened"] == 0
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        double.process.send_signal(signal.SIGTERM)
+        assert await double.process.wait() == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +17,7 @@ from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.llm_double_cli import faults_from, rules_from, settings_from
+from support.process.commands import command
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "תור"}]}
 
@@ -99,24 +99,13 @@ def test_options_that_cannot_be_used_are_refused(given: object) -> None:
 
 async def test_the_command_serves_until_it_is_told_to_stop() -> None:
     arguments = ("llm-double", "--port", "0", "--profile", "fixed:0", "--answer", "תור=מחר.")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batkol", *arguments, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(60):
-            line = (await process.stdout.readline()).decode()
-            found = re.match(
-                r"llm double: (http://127\.0\.0\.1:\d+/v1), control on http://127\.0\.0\.1:\d+/control$", line
-            )
-            assert found, line
-            async with httpx.AsyncClient(verify=False, trust_env=False) as http:
-                answer = await http.post(f"{found[1]}/chat/completions", json=ASKED)
-            process.send_signal(signal.SIGTERM)
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with command(*arguments) as double, asyncio.timeout(60):
+        line = await double.line()
+        found = re.match(r"llm double: (http://127\.0\.0\.1:\d+/v1), control on http://127\.0\.0\.1:\d+/control$", line)
+        assert found, line
+        async with httpx.AsyncClient(verify=False, trust_env=False) as http:
+            answer = await http.post(f"{found[1]}/chat/completions", json=ASKED)
+        double.process.send_signal(signal.SIGTERM)
+        assert await double.process.wait() == 0
 
     assert answer.json()["choices"][0]["message"]["content"] == "מחר."

@@ -462,11 +462,12 @@ asyncio.run(main())
 async def test_a_kill_at_any_moment_of_a_commit_loses_nothing_that_was_seen(tmp_path: Path) -> None:
     chosen = random.Random(7)
     seen: list[int] = []
-    released = -1
-    for run in range(4):
+    released, run = -1, 0
+    while run < 4 or len(seen) < 1000:  # a busy machine may come to too few in these
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", SPEAKS_UNTIL_KILLED, str(tmp_path), str(100_000 * run), stdout=asyncio.subprocess.PIPE
         )
+        run += 1
         assert process.stdout is not None
         lines = [await process.stdout.readline()]
         await asyncio.sleep(chosen.uniform(0.05, 0.5))
@@ -483,7 +484,6 @@ async def test_a_kill_at_any_moment_of_a_commit_loses_nothing_that_was_seen(tmp_
 
     assert (kept.lost, kept.damaged) == (0, 0)
     assert records == sorted(set(records))
-    assert len(seen) > 1000
     assert {number for number in seen if number > released} <= set(records)
     left.newest.close()
     kept.close()
