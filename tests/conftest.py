@@ -71,7 +71,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
-    trust_one(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
     if (count := config.getoption("--forks")) > 1:
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("--forks and --numprocesses are two ways to run tests in several processes")
@@ -84,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
     config.addinivalue_line("markers", "real_time: waits in real time, though its module is marked virtual_time")
     config.addinivalue_line("markers", "virtual_time: waits in no time, for timers alone (support/time/virtual.py)")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    trust_one(session.config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from batkol_operator.kube.names import FINALIZER
 from support.chart.files import CHART
 from support.kube.api import KubeApi, running_kube_api
 from support.kube.store import Key
-from support.process.warm import Warm, warm_python
+from support.process.commands import ran
 
 OF_OTHERS = "example.com/keep"
 
@@ -25,13 +24,7 @@ def api() -> Iterator[KubeApi]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def python() -> Iterator[Warm]:
-    with warm_python("httpx2", "lightkube.generic_resource") as python:
-        yield python
-
-
-def clean_up(python: Warm, api: KubeApi, folder: Path, *namespaces: str) -> str:
+async def clean_up(api: KubeApi, folder: Path, *namespaces: str) -> str:
     """Run the script as the Job does, and return what it said."""
     config = folder / "kubeconfig"
     cluster = {"name": "c", "cluster": {"server": str(api.url).rstrip("/")}}
@@ -41,7 +34,7 @@ def clean_up(python: Warm, api: KubeApi, folder: Path, *namespaces: str) -> str:
         json.dumps({"current-context": "x", "clusters": [cluster], "contexts": [context], "users": [user]})
     )
     code = (CHART / "files/clean_up.py").read_text()
-    done = python.run(code, namespaces, {**os.environ, "KUBECONFIG": str(config)})
+    done = await ran(code, *namespaces, KUBECONFIG=str(config))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -62,34 +55,32 @@ def finalizers(api: KubeApi, key: Key) -> list[str]:
     return list(api.store.get(key)["metadata"].get("finalizers") or [])
 
 
-def test_it_takes_our_finalizer_everywhere_and_leaves_those_of_others(
-    python: Warm, api: KubeApi, tmp_path: Path
-) -> None:
+async def test_it_takes_our_finalizer_everywhere_and_leaves_those_of_others(api: KubeApi, tmp_path: Path) -> None:
     ours = keep(api, "a", "one", FINALIZER)
     both, none = keep(api, "b", "two", OF_OTHERS, FINALIZER), keep(api, "b", "three")
 
-    assert clean_up(python, api, tmp_path) == "released 2 VoiceAgents\n"
+    assert await clean_up(api, tmp_path) == "released 2 VoiceAgents\n"
     assert [finalizers(api, key) for key in (ours, both, none)] == [[], [OF_OTHERS], []]
-    assert clean_up(python, api, tmp_path) == "released 0 VoiceAgents\n"
+    assert await clean_up(api, tmp_path) == "released 0 VoiceAgents\n"
 
 
-def test_with_namespaces_it_asks_for_no_other(python: Warm, api: KubeApi, tmp_path: Path) -> None:
+async def test_with_namespaces_it_asks_for_no_other(api: KubeApi, tmp_path: Path) -> None:
     here, there = keep(api, "a", "one", FINALIZER), keep(api, "b", "two", FINALIZER)
 
-    clean_up(python, api, tmp_path, "a")
+    await clean_up(api, tmp_path, "a")
 
     assert finalizers(api, here) == []
     assert finalizers(api, there) == [FINALIZER]
 
 
-def test_without_a_definition_there_is_nothing_to_do(python: Warm, api: KubeApi, tmp_path: Path) -> None:
+async def test_without_a_definition_there_is_nothing_to_do(api: KubeApi, tmp_path: Path) -> None:
     api.fail("GET", "voiceagents", code=404, reason="NotFound")
 
-    assert clean_up(python, api, tmp_path) == "released 0 VoiceAgents\n"
+    assert await clean_up(api, tmp_path) == "released 0 VoiceAgents\n"
 
 
-def test_an_agent_that_went_meanwhile_is_fine(python: Warm, api: KubeApi, tmp_path: Path) -> None:
+async def test_an_agent_that_went_meanwhile_is_fine(api: KubeApi, tmp_path: Path) -> None:
     keep(api, "a", "one", FINALIZER)
     api.fail("PATCH", "voiceagents", code=404, reason="NotFound")
 
-    assert clean_up(python, api, tmp_path) == "released 0 VoiceAgents\n"
+    assert await clean_up(api, tmp_path) == "released 0 VoiceAgents\n"

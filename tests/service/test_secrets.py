@@ -1,8 +1,6 @@
 """What a running service prints and answers has nothing of the secrets in its URLs."""
 
-import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import httpx
 import pytest
 
 from support.network.ports import free_port
-from support.process.warm import Warm, warm_python
+from support.process.commands import ran
 from support.service.process import serving
 from support.service.stack import PUBLIC
 from support.time.waiting import until
@@ -51,13 +49,6 @@ async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_
     assert [piece for piece in PIECES if piece in said] == []
 
 
-@pytest.fixture(scope="module")
-def python() -> Iterator[Warm]:
-    modules = ("settings", "telemetry.logs", "telemetry.stderr", "store.commands", "store.postgres.migrate")
-    with warm_python("batkol.main", *(f"batkol.{name}" for name in modules)) as python:
-        yield python
-
-
 @pytest.mark.parametrize(
     ("command", "variable"),
     [
@@ -68,8 +59,8 @@ def python() -> Iterator[Warm]:
         (("erase", "+972500000000"), "DATABASE_URL"),
     ],
 )
-def test_a_bare_password_ends_a_command_with_a_sentence_that_has_nothing_of_it(
-    command: tuple[str, ...], variable: str, python: Warm
+async def test_a_bare_password_ends_a_command_with_a_sentence_that_has_nothing_of_it(
+    command: tuple[str, ...], variable: str
 ) -> None:
     scheme = "postgresql" if variable == "DATABASE_URL" else "http"
     environment = {
@@ -78,7 +69,7 @@ def test_a_bare_password_ends_a_command_with_a_sentence_that_has_nothing_of_it(
         "STORE": "none",
         variable: f"{scheme}://user:{PASSWORD}@host.example/calls",
     }
-    done = python.run("from batkol.main import app; app()", command, {**os.environ, **environment})
+    done = await ran("from batkol.main import app; app()", *command, **environment)
     printed = done.stdout + done.stderr
 
     assert done.returncode == 2

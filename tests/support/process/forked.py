@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Final
 
 _SERVER: Final = Path(__file__).with_name("fork_server.py")
-_IMPORTED: Final = ("batkol.main", "batkol.app.build", "batkol.telemetry.stderr")
+_IMPORTED: Final = (
+    "batkol.main",
+    "batkol.app.build",
+    "batkol.telemetry.stderr",
+    "batkol.store.commands",
+    "batkol.simulators.google.server",
+    "lightkube.generic_resource",
+)
 _READ_AT_IMPORT: Final = ("GRPC_", "OTEL_", "PYTHON")
 
 

@@ -164,10 +164,14 @@ class Teller:
     def __init__(self, config: pytest.Config, connection: Connection) -> None:
         self._config = config
         self._connection = connection
+        self._tells_all = config.option.durations is not None or bool(config.option.xmlpath)
         self.begun = False
         """Whether it is registered: until then pytest repeats the warnings that came before the fork."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Tell of a test; that it was set up and torn down well is of interest to durations and to XML alone."""
+        if report.when != "call" and report.passed and not self._tells_all:
+            return
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self._connection.send(("report", data))
 
