@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from support.chart.files import CHART
-from support.process.warm import Ended, Warm, warm_python
+from support.process.commands import Ended, ran
 
 SAMPLE = {
     "apiVersion": "batkol.dev/v1alpha1",
@@ -65,13 +62,7 @@ def api(*answers: tuple[int, str]) -> Iterator[Api]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def python() -> Iterator[Warm]:
-    with warm_python("httpx2", "lightkube.generic_resource") as python:
-        yield python
-
-
-def make(python: Warm, url: str, folder: Path) -> Ended:
+async def make(url: str, folder: Path) -> Ended:
     """Run the script as the Job does."""
     config = folder / "kubeconfig"
     cluster, user = {"name": "c", "cluster": {"server": url}}, {"name": "u", "user": {"token": "t"}}
@@ -80,12 +71,12 @@ def make(python: Warm, url: str, folder: Path) -> Ended:
         json.dumps({"current-context": "x", "clusters": [cluster], "contexts": [context], "users": [user]})
     )
     code = (CHART / "files/make_sample.py").read_text().replace("time.sleep(0.5)", "time.sleep(0.01)")
-    return python.run(code, [json.dumps(SAMPLE)], {**os.environ, "KUBECONFIG": str(config)})
+    return await ran(code, json.dumps(SAMPLE), KUBECONFIG=str(config))
 
 
-def test_it_makes_the_sample_as_soon_as_the_kind_is_served_and_the_role_is_known(python: Warm, tmp_path: Path) -> None:
+async def test_it_makes_the_sample_as_soon_as_the_kind_is_served_and_the_role_is_known(tmp_path: Path) -> None:
     with api(NOT_SERVED, NOT_SERVED, FORBIDDEN, MADE) as server:
-        done = make(python, server.url, tmp_path)
+        done = await make(server.url, tmp_path)
 
     assert (done.returncode, done.stdout) == (0, "made VoiceAgent voice/sample\n"), done.stderr
     path = "/apis/batkol.dev/v1alpha1/namespaces/voice/voiceagents"
@@ -93,17 +84,17 @@ def test_it_makes_the_sample_as_soon_as_the_kind_is_served_and_the_role_is_known
     assert "fieldManager=helm" in server.asked[-1][0], "an upgrade by Helm finds its own fields"
 
 
-def test_it_leaves_a_sample_that_is_there_as_it_is(python: Warm, tmp_path: Path) -> None:
+async def test_it_leaves_a_sample_that_is_there_as_it_is(tmp_path: Path) -> None:
     with api(THERE) as server:
-        done = make(python, server.url, tmp_path)
+        done = await make(server.url, tmp_path)
 
     assert (done.returncode, len(server.asked)) == (0, 1)
     assert done.stdout == "VoiceAgent voice/sample was there already, and stays as it is\n"
 
 
-def test_it_fails_at_once_with_the_api_servers_words_about_a_sample_that_is_wrong(python: Warm, tmp_path: Path) -> None:
+async def test_it_fails_at_once_with_the_api_servers_words_about_a_sample_that_is_wrong(tmp_path: Path) -> None:
     with api(NOT_SERVED, INVALID) as server:
-        done = make(python, server.url, tmp_path)
+        done = await make(server.url, tmp_path)
 
     assert (done.returncode, len(server.asked)) == (1, 2)
     assert done.stderr.startswith("The API server refused VoiceAgent voice/sample: ")

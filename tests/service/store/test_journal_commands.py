@@ -117,10 +117,15 @@ async def test_what_is_not_there_is_said_with_what_to_set(tmp_path: Path) -> Non
 
 async def test_from_the_shell(where: Address, pod: Path) -> None:
     dead = await left(where, pod)
-    folders = {"JOURNAL_DIR": str(dead / "journal"), "JOURNAL_MEMORY_DIR": str(dead / "memory")}
-    shown = CliRunner().invoke(app, ["journal", "status"], env=folders)
+    folder, memory = str(dead / "journal"), str(dead / "memory")
+    shown = CliRunner().invoke(app, ["journal", "status"], env={"JOURNAL_DIR": folder, "JOURNAL_MEMORY_DIR": memory})
     assert (shown.exit_code, "22 records" in shown.output) == (0, True)
-    async with command("journal", "drain", "--within", "30", DATABASE_URL=where.dsn, **folders) as draining:
+    async with command(
+        *("journal", "drain", "--within", "30"),
+        DATABASE_URL=where.dsn,
+        JOURNAL_DIR=folder,
+        JOURNAL_MEMORY_DIR=memory,
+    ) as draining:
         said = await draining.stdout.read()
         code = await draining.process.wait()
 
