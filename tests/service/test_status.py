@@ -20,6 +20,7 @@ from batkol.status import (
     SourceStatus,
     TaskStatus,
     UnownedStatus,
+    UpstreamStatus,
 )
 from batkol.store_status import NO_STORE, NoStoreStatus, SinkStatus, StoreStatus
 
@@ -29,8 +30,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
 }
 SHORT = {NoStoreStatus: {"kind"}, UnownedStatus: {"deaths", "last_fault"}}
 """Those of which only some fields are sent."""
-NEEDED = {**SHORT, SourceStatus: {"state"}}
-"""Those that need not be made with all their fields: a source says what it knows."""
+NEEDED = {**SHORT, SourceStatus: {"state"}, UpstreamStatus: {"state"}}
+"""Those that need not be made with all their fields: a source says what it knows, a server what it has answered."""
 
 FULL = ServiceStatus(
     version="0.1.0",

@@ -71,9 +71,8 @@ BY_TEXT: Final = (
 """By a part of Google's text, in lower case; the first that fits. It goes before Google's word, which is coarser."""
 
 BY_REASON: Final = {
-    CREDENTIALS: "Put the key file of a service account, readable for this process, where "
-    "GOOGLE_APPLICATION_CREDENTIALS says: the service looks there again by itself. A change of the variable needs a "
-    "restart.",
+    CREDENTIALS: "Set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service account, readable for this process, "
+    "and restart. If the variable names the right path already, put the file there: the service looks again by itself.",
     "permission_denied": (
         f"Google refuses the project or the account: read its words; if they name a permission, {_ROLE}."
     ),
