@@ -93,7 +93,7 @@ def reading(kept: Iterable[KeptEvent]) -> float:
 
 
 class _NoRing(EventRing):
-    def append(self, event: Event, agent: str = "") -> KeptEvent:  # noqa: ARG002  it keeps none
+    def append(self, event: Event, agent: str = "", *, is_rehearsal: bool = False) -> KeptEvent:  # noqa: ARG002  none kept
         return _NOTHING
 
 

@@ -25,8 +25,10 @@ import msgspec
 import uvloop
 
 from batkol.events.events import FinalText, encode
-from batkol.sinks.delivery import Delivered, Envelope, Sink
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Sink
+from batkol.sinks.lanes import Lane, LaneKind, Lanes, lanes_of
 from batkol.sinks.nats.sink import NatsSink
+from batkol.sinks.stored import OutboxPosition, StoredEvent
 from batkol.sinks.webhook.sink import WebhookSink
 
 SECRET: Final = f"whsec_{base64.b64encode(bytes(32)).decode()}"
@@ -68,6 +70,32 @@ async def receive() -> None:
     print(json.dumps(arrived), flush=True)
 
 
+async def deliver(sink: Sink, events: Sequence[Envelope]) -> None:
+    """Deliver a batch as a drainer does: its streams side by side, each in its own order."""
+    over = asyncio.Event()
+
+    async def one(_: Lane, event: StoredEvent) -> DeliveryOutcome:
+        return await sink.deliver(events[event.at.position])
+
+    lanes = Lanes(one, sink.at_once, young_s=60.0, clock=time.monotonic, on_change=over.set)
+    lanes.begin(
+        lanes_of(
+            LaneKind.NEW,
+            [
+                StoredEvent(
+                    OutboxPosition(3, place), each.call_sid, each.stream, each.seq, each.agent, each.type, each.time, ""
+                )
+                for place, each in enumerate(events)
+            ],
+        )
+    )
+    while lanes.open:
+        over.clear()
+        await over.wait()
+    outcomes = [outcome for lane in lanes.collect() for _, outcome in lane.take()]
+    assert outcomes == [Delivered()] * len(events)
+
+
 async def paced(sink: Sink) -> tuple[dict[str, int], list[float], float]:
     """Return when each event was handed over, for how long `deliver` took in ms, and CPU per event in ms."""
     began: dict[str, int] = {}
@@ -76,7 +104,7 @@ async def paced(sink: Sink) -> tuple[dict[str, int], list[float], float]:
     for number in range(PACED):
         one = event(number % STREAMS, number // STREAMS + 1)
         before_s, began[one.id.upper()] = time.process_time(), time.monotonic_ns()
-        assert await sink.deliver([one]) == [Delivered()]
+        await deliver(sink, [one])
         took.append((time.monotonic_ns() - began[one.id.upper()]) / 1e6)
         cpu_s += time.process_time() - before_s
         await asyncio.sleep(PAUSE_S)
@@ -91,7 +119,7 @@ async def bulk(sink: Sink) -> tuple[float, float]:
     ]
     began_s, cpu_s = time.monotonic(), time.process_time()
     for batch in batches:
-        assert set(await sink.deliver(batch)) == {Delivered()}
+        await deliver(sink, batch)
     count = BATCHES * 2 * STREAMS
     return count / (time.monotonic() - began_s), (time.process_time() - cpu_s) / count * 1e3
 

@@ -120,8 +120,8 @@ class SinkSpec(ResourcePart):
     )
     partials: bool | None = Field(
         None,
-        description="For NATS: whether partials are published too, each at most once, straight from the pod that has "
-        "the call; absent: false. A change rolls the pods.",
+        description="For NATS: whether partials and `reply.started` are published too, each at most once, straight "
+        "from the pod that has the call; absent: false. A change rolls the pods.",
     )
     texts: bool | None = Field(
         None,

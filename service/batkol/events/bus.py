@@ -21,6 +21,7 @@ import structlog
 
 from batkol.events.events import CallEnded, CallStarted, Event, PartialText, TentativeText
 from batkol.events.filter import EVERYTHING, EventFilter
+from batkol.events.identity import REHEARSAL
 from batkol.events.ring import EventRing, KeptEvent
 from batkol.status import EventsStatus
 
@@ -174,6 +175,7 @@ class Bus:
         """The newest events, for subscribers that come back."""
         self._subscriptions: set[Subscription] = set()
         self._open: dict[str, set[str]] = {}  # call SID -> its streams that have begun and are not done
+        self._rehearsals: set[str] = set()  # the streams of rehearsals among them
         self._closed = False
         self.dropped = 0
         """Partials and tentatives that a subscriber was too slow for, over all of them."""
@@ -207,9 +209,11 @@ class Bus:
         """Keep the event of a call of this agent, and queue it for everybody it is for."""
         if type(event) is CallStarted:
             self._open.setdefault(event.call_sid, set()).add(event.stream_sid)
-        elif type(event) is CallEnded:
+            if event.direction == REHEARSAL:
+                self._rehearsals.add(event.stream_sid)
+        kept = self.ring.append(event, agent, is_rehearsal=event.stream_sid in self._rehearsals)
+        if type(event) is CallEnded:
             self._close_stream(event)
-        kept = self.ring.append(event, agent)
         for subscription in tuple(self._subscriptions):
             subscription.offer(kept)
 
@@ -218,6 +222,7 @@ class Bus:
         return call_sid in self._open
 
     def _close_stream(self, event: CallEnded) -> None:
+        self._rehearsals.discard(event.stream_sid)
         if (streams := self._open.get(event.call_sid)) is not None:
             streams.discard(event.stream_sid)
             if not streams:

@@ -50,13 +50,15 @@ LOOK_S: Final = 1.0
 class KeptEvent:
     """An event with its number, its agent, and its JSON for each set of rights that a reader had so far."""
 
-    __slots__ = ("_views", "agent", "at", "event", "json", "number")
+    __slots__ = ("_views", "agent", "at", "event", "is_rehearsal", "json", "number")
 
-    def __init__(self, number: int, event: Event, agent: str, at: float) -> None:
+    def __init__(self, number: int, event: Event, agent: str, at: float, *, is_rehearsal: bool = False) -> None:
         self.number = number
         """Counts the events of the process from 1."""
         self.event = event
         self.agent = agent
+        self.is_rehearsal = is_rehearsal
+        """Whether the stream is one of a rehearsal, of which nothing leaves the pod but to those who follow it."""
         self.at = at
         """Seconds, by the ring's clock."""
         self.json = encode(event)
@@ -115,11 +117,11 @@ class EventRing:
         """The place behind the newest event."""
         return Cursor(self.boot, self.newest)
 
-    def append(self, event: Event, agent: str = "") -> KeptEvent:
+    def append(self, event: Event, agent: str = "", *, is_rehearsal: bool = False) -> KeptEvent:
         """Number the event and keep it. Called on the media path: never waits."""
         now = self._clock()
         self.newest += 1
-        kept = KeptEvent(self.newest, event, agent, now)
+        kept = KeptEvent(self.newest, event, agent, now, is_rehearsal=is_rehearsal)
         self._events[kept.number] = kept
         self.bytes_kept += len(kept.json)
         if isinstance(event, UtteranceEvent):

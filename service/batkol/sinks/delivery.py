@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -55,19 +54,23 @@ DeliveryOutcome: TypeAlias = Delivered | Refused | Later
 
 
 class Sink(Protocol):
-    """One receiver of events. It has one caller at a time."""
+    """One receiver of events."""
 
     @property
     def name(self) -> str:
         """The name in the settings, in metrics and in the database."""
         ...
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
-        """Deliver events, and return one outcome an event, in the same order.
+    @property
+    def at_once(self) -> int:
+        """The most events that it may be given at the same time, each of another stream."""
+        ...
 
-        Events of one stream are in order, and are delivered in order: behind one that is `Later`, the others of its
-        stream are `Later`, too. Never raises for what a receiver does. Cancelling loses nothing: what has no outcome is
-        delivered again, so a receiver may get an event twice.
+    async def deliver(self, event: Envelope) -> DeliveryOutcome:
+        """Deliver an event. It has several callers at a time, each with an event of another stream.
+
+        Never raises for what a receiver does. Cancelling loses nothing: what has no outcome is delivered again, so a
+        receiver may get an event twice.
         """
         ...
 

@@ -32,12 +32,16 @@ class NewEvents:
         """Return whether any new event may be tried now."""
         return not self._seems_away(held) or now >= self._probe_at
 
-    def chosen(self, events: Sequence[StoredEvent], held: Collection[str]) -> Sequence[StoredEvent]:
+    def chosen(self, events: Sequence[StoredEvent], held: Collection[str], now: float) -> Sequence[StoredEvent]:
         """Return those that are read now: of a receiver that seems to be away, up to the first that would be tried."""
         if not self._seems_away(held):
             return events
         tried = (place for place, each in enumerate(events) if each.data is not None and each.stream_sid not in held)
-        return events[: next(tried, len(events)) + 1]
+        first = next(tried, None)
+        if first is None:
+            return events
+        self._probe_at = now + self._limits.new_probe_s  # it may be on the way for long
+        return events[: first + 1]
 
     def learn(self, tried: Tried, now: float) -> None:
         """Take note of what became of new events."""
@@ -48,6 +52,34 @@ class NewEvents:
 
     def _seems_away(self, held: Collection[str]) -> bool:
         return len(held) >= self._limits.held_streams and self._in_a_row >= self._limits.away_after
+
+
+class Away:
+    """The receiver as it takes nothing: streams that failed, with no event taken in between."""
+
+    def __init__(self, limits: DrainerLimits) -> None:
+        self._limits = limits
+        self._failed: set[str] = set()
+        self._probes = 0
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether so many streams failed that it is the receiver: one alone tries then whether it is back."""
+        return len(self._failed) >= self._limits.away_after
+
+    def learn(self, tried: Tried) -> bool:
+        """Take note of what became of events; return whether a receiver that took none takes them again."""
+        if not any(isinstance(outcome, Delivered | Refused) for _, outcome in tried):
+            self._failed.update(event.stream_sid for event, _ in tried)
+            return False
+        is_back, self._probes = bool(self._failed), 0
+        self._failed.clear()
+        return is_back
+
+    def probe_s(self) -> float:
+        """Return the wait before the next attempt with a receiver that is likely away; each is longer."""
+        self._probes += 1
+        return self._limits.retry.wait_s(self._probes - 1)
 
 
 class Untakeable:

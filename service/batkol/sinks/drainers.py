@@ -45,6 +45,8 @@ class DrainerOptions(NamedTuple):
     patience: DatabaseTimeouts = DatabaseTimeouts()
     limits: DrainerLimits = LIMITS
     on_delay: OnDelay = _forget
+    clock: Callable[[], float] | None = None
+    """In seconds, and only forward; None: the event loop's."""
 
 
 OPTIONS: Final = DrainerOptions()
@@ -60,6 +62,7 @@ class Drainers:
                 SinkOutbox(shared, of.agent, feed.name, of.name, feed.kinds),
                 options.limits,
                 partial(options.on_delay, feed.name),
+                options.clock,
             )
             for feed in feeds
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
@@ -15,7 +14,7 @@ from batkol.events.events import event_id
 from batkol.events.outgoing import OUTGOING, seen_with
 from batkol.faults import fault_of, frames_of
 from batkol.rights import ALL_RIGHTS, Right
-from batkol.sinks.delivery import DeliveryOutcome, Envelope, Later, Refused, Sink
+from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused, Sink
 from batkol.sinks.stored import StoredEvent
 
 UNREADABLE: Final = "a newer version of the service wrote this event; this one cannot take texts or numbers out of it"
@@ -39,26 +38,24 @@ class SinkFeed:
         """The sink's."""
         return self.sink.name
 
-    async def deliver(
-        self, events: Sequence[StoredEvent], within_s: float
-    ) -> list[tuple[StoredEvent, DeliveryOutcome]]:
-        """Hand over those events that the sink wants; return them with what became of them.
+    @property
+    def at_once(self) -> int:
+        """The most events that the sink may be given at the same time."""
+        return self.sink.at_once
 
-        A sink that raises, or that has not ended after `within_s`, counts as one that wants all of them later. An event
+    async def deliver(self, event: StoredEvent, within_s: float) -> DeliveryOutcome:
+        """Hand an event over; return what became of it.
+
+        A sink that raises, or that has not ended after `within_s`, counts as one that wants the event later. An event
         that cannot be shown as the sink may see it is refused, and holds nothing back.
         """
-        wanted = [event for event in events if event.data is not None]
-        shown = {event.at: envelope for event in wanted if (envelope := self._envelope(event)) is not None}
-        outcomes = await self._outcomes(list(shown.values()), within_s) if shown else []
-        became = dict(zip(shown, outcomes, strict=True))
-        return [(event, became.get(event.at, Refused(UNREADABLE))) for event in wanted]
-
-    async def _outcomes(self, envelopes: Sequence[Envelope], within_s: float) -> Sequence[DeliveryOutcome]:
+        envelope = self._envelope(event)
+        if envelope is None:
+            return Refused(UNREADABLE)
         try:
             async with asyncio.timeout(within_s):
-                outcomes = await self.sink.deliver(envelopes)
-            _check(outcomes, envelopes)
-        except Exception as error:  # noqa: BLE001 -- whatever a sink raises: the events stay, and come again
+                return _checked(await self.sink.deliver(envelope))
+        except Exception as error:  # noqa: BLE001 -- whatever a sink raises: the event stays, and comes again
             fault = fault_of(error)
             log.error(
                 "[SINK] sink failed because of a defect in it; its events are delivered again",
@@ -66,8 +63,7 @@ class SinkFeed:
                 fault=fault,
                 frames=frames_of(error),
             )
-            return [Later(f"the sink failed because of a defect in it: {fault}")] * len(envelopes)
-        return outcomes
+            return Later(f"the sink failed because of a defect in it: {fault}")
 
     def _envelope(self, event: StoredEvent) -> Envelope | None:
         data = event.data or ""
@@ -88,6 +84,7 @@ class SinkFeed:
         )
 
 
-def _check(outcomes: Sequence[DeliveryOutcome], envelopes: Sequence[Envelope]) -> None:
-    if len(outcomes) != len(envelopes):
-        raise AssertionError(f"a sink gave {len(outcomes)} outcomes for {len(envelopes)} events")
+def _checked(outcome: DeliveryOutcome) -> DeliveryOutcome:
+    if not isinstance(outcome, Delivered | Refused | Later):
+        raise TypeError(f"a sink gave {type(outcome).__name__}, which is no outcome")
+    return outcome

@@ -27,18 +27,23 @@ class DrainerLimits:
     """The outbox is looked at this often while events wait for a transaction to end."""
     backlog_s: float = 5.0
     """Waiting events are counted this often."""
-    deliver_s: float = 600.0
-    """A sink that has not given its outcomes by then is given up for this time."""
+    young_s: float = 0.1
+    """Streams that are on the way for no longer are waited for before more are begun: their outcomes are noted at once.
+    The others are slow, and go on beside what is new."""
+    lane_s: float = 5.0
+    """A stream that is on the way for longer is read again before its next event: it may have been erased meanwhile."""
+    deliver_s: float = 60.0
+    """A sink that has not given the outcome of an event by then is given up for this time."""
     held_streams: int = 100
     """Streams that may wait for a sink that seems to be away before it gets no new events, of whatever stream."""
     away_after: int = 16
-    """A sink that did not take so many new events in a row seems to be away."""
+    """A sink that did not take so many new events in a row, or that failed for so many streams, seems to be away."""
     new_probe_s: float = 60.0
     """A new event is tried this often with a sink that seems to be away: the events that wait may be at fault."""
     lone_attempts: int = 200
     """Attempts with one event, between which the sink took others, before it is a dead letter: more than an hour."""
-    due_streams: int = 20
-    """Waiting streams that are tried at once."""
+    failing_share: float = 0.5
+    """Share of what a sink may have on the way that streams which failed may take: one that hangs takes its time."""
 
 
 LIMITS: Final = DrainerLimits()

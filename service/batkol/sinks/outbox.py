@@ -41,7 +41,9 @@ class SinkOutbox:
         self.at = OutboxPosition(0, 0)
         """Up to there everything was read."""
         self.held: set[str] = set()
-        """The streams that wait."""
+        """The streams of which the database knows that events wait, also those whose events are on the way."""
+        self.failing: set[str] = set()
+        """Streams among them whose last attempt failed."""
         self.fault = ""
         """Reason of the last event that the receiver did not take; empty once nothing waits any more."""
 
@@ -76,7 +78,9 @@ class SinkOutbox:
         (row,) = await self._fetch(statements.BEGIN, agent, name, self.pod)
         self.at = OutboxPosition(row["transaction"], row["position"])
         self.fault = row["fault"]
-        self.held = {row["stream_sid"] for row in await self._fetch(statements.STREAMS, agent, name)}
+        streams = await self._fetch(statements.STREAMS, agent, name)
+        self.held = {row["stream_sid"] for row in streams}
+        self.failing = {row["stream_sid"] for row in streams if row["has_failed"]}
 
     async def _adopt(self) -> None:
         """Order events by their positions alone: they were copied from a server that had counted more transactions."""
@@ -94,23 +98,31 @@ class SinkOutbox:
     async def held_back_s(self) -> float | None:
         """Return for how long events have waited for another transaction to end; None: none wait for one."""
         (row,) = await self._fetch(statements.HELD_BACK, self._key[0], *self.at)
-        seconds: float | None = row["seconds"]
+        seconds: float | None = row["seconds"] if row["waits"] else None
         return seconds
 
-    async def due(self, streams: int) -> tuple[dict[str, int], list[StoredEvent]]:
-        """Return streams whose time has come, with the attempts that failed, and their next events."""
-        found = {row["stream_sid"]: row["attempts"] for row in await self._fetch(statements.DUE, *self._key, streams)}
+    async def due(
+        self, but: Collection[str], longest_s: float, *, well: int, failing: int
+    ) -> tuple[dict[str, int], list[StoredEvent]]:
+        """Return streams whose time has come, with the attempts that failed, and their next events.
+
+        `but` are on the way. `well` and `failing` are the most streams whose last attempt went well, or failed. None
+        waits for longer than `longest_s`, unless the receiver asked for it.
+        """
+        values = list(but), longest_s, well, failing
+        found = {row["stream_sid"]: row["attempts"] for row in await self._fetch(statements.DUE, *self._key, *values)}
         if not found:
             return {}, []
         return found, _events(await self._fetch(statements.OF_STREAMS, *self._key, list(found), *self.at, self._kinds))
 
-    async def again(self) -> list[StoredEvent]:
-        """Return events that are to be sent again, now; those that the sink does not want included."""
-        return _events(await self._fetch(statements.AGAIN, *self._key, self._kinds))
+    async def again(self, but: Collection[str]) -> list[StoredEvent]:
+        """Return events that are to be sent again, now; those that the sink does not want included. `but` are the
+        streams of which some are on the way."""
+        return _events(await self._fetch(statements.AGAIN, *self._key, self._kinds, list(but)))
 
-    async def waits(self) -> Waits:
-        """Return when the next stream and the next replay are due."""
-        (row,) = await self._fetch(statements.WAITS, *self._key)
+    async def waits(self, but: Collection[str], longest_s: float) -> Waits:
+        """Return when the next stream, which is none of `but`, and the next replay are due."""
+        (row,) = await self._fetch(statements.WAITS, *self._key, list(but), longest_s)
         return Waits(row["stream_s"], row["letter_s"])
 
     async def touch(self) -> None:
@@ -139,11 +151,14 @@ class SinkOutbox:
                 free = await on.fetch(statements.FREE, *self._key, done.tried, *at, self._kinds)
             if done.releases:
                 await on.execute(statements.RELEASE, *self._key)
-            held = (self.held | done.held.keys()) - {row["stream_sid"] for row in free}
-            fault = self.fault if done.fault is None or (held and not done.fault) else done.fault
+            gone = {row["stream_sid"] for row in free}
+            held = (self.held | done.held.keys()) - gone
+            failed = {stream for stream, each in done.held.items() if each.attempts}
+            failing = (self.failing - done.held.keys() | failed) - gone
+            fault = done.fault or (self.fault if failing or (done.fault is None and not gone) else "")
             if not await on.fetch(statements.NOTE, *self._key, *at, done.delivered, fault, self.pod):
                 raise LostError("the sink was removed from the database")
-        self.at, self.held, self.fault = at, held, fault
+        self.at, self.held, self.failing, self.fault = at, held, failing, fault
 
     async def _fetch(self, statement: str, *values: Any) -> list[Any]:
         return await self._shared.fetch(self._connection(), statement, *values)

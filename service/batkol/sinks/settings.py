@@ -17,8 +17,8 @@ from batkol.named_specs import check_url, check_variable
 from batkol.sinks.nats.credentials import credentials
 from batkol.urls import check_endpoint
 
-PARTIAL: Final = "partial"
-"""The type of the events that go to NATS straight from the bus, and are stored nowhere."""
+LIVE: Final = ("partial", "reply.started")
+"""The types of the events that go to NATS straight from the bus, and that the store does not hand on."""
 
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _NATS_PORT: Final = ":4222"
@@ -120,7 +120,7 @@ class NatsSettings(SinkSettings, frozen=True, kw_only=True, tag_field="kind", ta
     create_stream: bool = False
     """Whether the JetStream stream is created, if there is none; otherwise it must be there."""
     partials: bool = False
-    """Whether partials go out too, straight from the bus: those of calls in this pod, each at most once."""
+    """Whether the events of `LIVE` go out too, straight from the bus: those of calls in this pod, each at most once."""
 
     @property
     def shown_url(self) -> str:
@@ -179,9 +179,9 @@ def origin(url: str) -> str:
 def _check_event(name: str, event: str) -> None:
     if event in OUTGOING:
         return
-    if event == PARTIAL:
+    if event in LIVE:
         raise ValueError(
-            f"{name}: events has {PARTIAL}, which the store does not keep; a sink of kind nats gets partials with "
+            f"{name}: events has {event}, which the store does not keep; a sink of kind nats gets it with "
             '"partials": true, and a program by GET /v1/events'
         )
     stored = ", ".join(OUTGOING)

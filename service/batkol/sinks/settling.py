@@ -15,27 +15,29 @@ from batkol.sinks.stored import Held, Settlement, StoredEvent
 LONGEST_ASKED_S: Final = 3600.0
 """Seconds that a receiver may ask for; a longer wait is cut to this one."""
 
+NONE_WAITED: Final[Mapping[str, int]] = {}
+
 Tried = Sequence[tuple[StoredEvent, DeliveryOutcome]]
 """Events in their order, with what became of them."""
 
 
-def settled(tried: Tried, backoff: Backoff, failed: Mapping[str, int] | None = None) -> Settlement:
-    """Return what is to be noted of new events, or of streams that were held: `failed` are their attempts so far."""
-    done = Settlement(tried=list(failed or ()))
+def settled(tried: Tried, backoff: Backoff, failed: Mapping[str, int] = NONE_WAITED) -> Settlement:
+    """Return what is to be noted of events. `failed` are the streams that were held, with their attempts so far."""
+    done = Settlement()
     for event, outcome in tried:
         stream = event.stream_sid
         if stream in done.held and done.held[stream].reason:
             continue
         match outcome:
             case Later():
-                before = 0 if stream in done.held else (failed or {}).get(stream, 0)
+                before = 0 if stream in done.held else failed.get(stream, 0)
                 done.held[stream] = _held(event, outcome, before, backoff)
                 continue
             case Refused():
                 done.refused[event.at.position] = outcome.reason
             case Delivered():
                 done.delivered += 1
-        if failed is not None:  # so far it is well; the rest of the stream is next
+        if stream in failed:  # so far it is well; the rest of the stream is next
             done.held[stream] = Held(event.call_sid, event.at, 0, 0.0, is_asked=False, reason="")
     done.fault = _fault(tried)
     return done

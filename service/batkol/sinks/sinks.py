@@ -95,7 +95,8 @@ class Sinks:
         metrics.counters(
             "batkol.sink.partials_dropped",
             "{partial}",
-            "Partials that a sink did not publish, because too many waited or the server was away, by sink.",
+            "Partials and first sounds of replies that a sink did not publish, because too many waited or the server "
+            "was away, by sink.",
             lambda: {name: each.dropped for name, each in self._partials.items()},
             by="sink",
         )

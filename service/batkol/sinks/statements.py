@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from batkol.sinks.settling import LONGEST_ASKED_S
+from batkol.store.postgres.outbox_tables import sink_lock
+
 BATCH: Final = 100
 """Events that a sink is given at once."""
 
@@ -13,7 +16,7 @@ BATCH_BYTES: Final = 1 << 20
 """Bytes of JSON after which it is given no more at once."""
 
 _HORIZON: Final = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-_LOCK: Final = "hashtextextended(concat_ws('/', 'batkol.sink', current_schema(), $1::text, $2::text), 0)"
+_LOCK: Final = sink_lock("$1::text", "$2::text")
 _COLUMNS: Final = "transaction, position, call_sid, stream_sid, seq, agent, kind, at"
 
 TRY_LOCK: Final = f"""
@@ -27,7 +30,7 @@ ON CONFLICT (agent, name) DO UPDATE SET seen_at = now(), pod = excluded.pod
 RETURNING transaction, position, fault
 """
 TOUCH: Final = "UPDATE sinks SET seen_at = now() WHERE agent = $1 AND name = $2"
-STREAMS: Final = "SELECT stream_sid FROM sink_streams WHERE agent = $1 AND sink = $2"
+STREAMS: Final = "SELECT stream_sid, attempts > 0 AS has_failed FROM sink_streams WHERE agent = $1 AND sink = $2"
 
 _SIZED: Final = "sum(octet_length(data)) OVER (ORDER BY transaction, position) - octet_length(data)"
 NEXT: Final = f"""
@@ -43,12 +46,36 @@ FROM (
 WHERE bytes_before < {BATCH_BYTES} ORDER BY transaction, position
 """
 HELD_BACK: Final = f"""
-SELECT extract(epoch FROM now() - min(written_at))::float8 AS seconds FROM outbox
-WHERE agent = $1 AND transaction >= {_HORIZON} AND (transaction, position) > ($2::bigint, $3::bigint)
+SELECT greatest(extract(epoch FROM now() - min(written_at)), 0)::float8 AS seconds, count(*) > 0 AS waits
+FROM (
+    SELECT written_at FROM outbox
+    WHERE agent = $1 AND transaction >= {_HORIZON} AND (transaction, position) > ($2::bigint, $3::bigint)
+    ORDER BY transaction, position LIMIT {BATCH}
+) AS next
 """
-DUE: Final = """
-SELECT stream_sid, attempts FROM sink_streams WHERE agent = $1 AND sink = $2 AND due_at <= now()
-ORDER BY due_at LIMIT $3::int
+# The database's clock may be set back. What is due later than the longest wait after now was noted before that: it is
+# due, or it would wait for as long as the clock was set back.
+_LONGEST: Final = "make_interval(secs => CASE WHEN is_asked THEN {asked} ELSE {own} END)"
+_LETTER_LONGEST: Final = f"make_interval(secs => {LONGEST_ASKED_S})"
+
+
+def _is_due(at: str, longest: str) -> str:
+    return f"({at} <= now() OR {at} > now() + {longest})"
+
+
+def _due_s(at: str, longest: str) -> str:
+    return f"(CASE WHEN {at} > now() + {longest} THEN 0 ELSE extract(epoch FROM {at} - now()) END)"
+
+
+_OWN: Final = _LONGEST.format(asked=LONGEST_ASKED_S, own="$4::float8")
+DUE: Final = f"""
+WITH due AS (
+    SELECT stream_sid, attempts, due_at FROM sink_streams
+    WHERE agent = $1 AND sink = $2 AND stream_sid <> ALL($3::text[]) AND {_is_due("due_at", _OWN)}
+)
+(SELECT stream_sid, attempts FROM due WHERE attempts = 0 ORDER BY due_at LIMIT $5::int)
+UNION ALL
+(SELECT stream_sid, attempts FROM due WHERE attempts > 0 ORDER BY due_at LIMIT $6::int)
 """
 OF_STREAMS: Final = f"""
 SELECT {_COLUMNS}, data
@@ -70,20 +97,20 @@ FROM (
     SELECT {_COLUMNS}, data, attempts, {_SIZED} AS bytes_before
     FROM (
         SELECT outbox.*, letters.attempts FROM sink_letters AS letters JOIN outbox USING (agent, position)
-        WHERE letters.agent = $1 AND letters.sink = $2 AND letters.again_at <= now()
+        WHERE letters.agent = $1 AND letters.sink = $2 AND {_is_due("letters.again_at", _LETTER_LONGEST)}
+            AND outbox.stream_sid <> ALL($4::text[])
         ORDER BY outbox.transaction, outbox.position LIMIT {BATCH}
     ) AS due
 ) AS sized
 WHERE bytes_before < {BATCH_BYTES} ORDER BY transaction, position
 """
-WAITS: Final = """
+WAITS: Final = f"""
 SELECT
-    (SELECT extract(epoch FROM min(due_at) - now())::float8 FROM sink_streams WHERE agent = $1 AND sink = $2)
-        AS stream_s,
-    (SELECT extract(epoch FROM min(again_at) - now())::float8 FROM sink_letters
+    (SELECT min({_due_s("due_at", _OWN)})::float8 FROM sink_streams
+     WHERE agent = $1 AND sink = $2 AND stream_sid <> ALL($3::text[])) AS stream_s,
+    (SELECT min({_due_s("again_at", _LETTER_LONGEST)})::float8 FROM sink_letters
      WHERE agent = $1 AND sink = $2 AND again_at IS NOT NULL) AS letter_s
 """
-
 NOTE: Final = """
 UPDATE sinks SET transaction = $3, position = $4, delivered = delivered + $5, fault = $6,
     seen_at = now(), pod = $7
@@ -164,8 +191,8 @@ def backlog(counted: int) -> str:
     """Return the statement that counts what waits; `$3` are the types that the sink wants."""
     return f"""
 SELECT least(fresh.events + waiting.events, {counted})::bigint AS pending,
-    coalesce(extract(epoch FROM now() - least(fresh.oldest, waiting.oldest)), 0)::float8 AS oldest_s,
-    (SELECT count(*) FROM sink_streams WHERE agent = sinks.agent AND sink = sinks.name) AS streams,
+    greatest(coalesce(extract(epoch FROM now() - least(fresh.oldest, waiting.oldest)), 0), 0)::float8 AS oldest_s,
+    (SELECT count(*) FROM sink_streams WHERE agent = sinks.agent AND sink = sinks.name AND attempts > 0) AS streams,
     (SELECT count(*) FROM sink_letters WHERE agent = sinks.agent AND sink = sinks.name AND again_at IS NULL)
         AS dead_letters,
     (SELECT count(*) FROM sink_letters WHERE agent = sinks.agent AND sink = sinks.name AND again_at IS NOT NULL)
@@ -178,11 +205,13 @@ FROM sinks, LATERAL (
         ORDER BY outbox.transaction, outbox.position LIMIT {counted}
     ) AS counted
 ) AS fresh, LATERAL (
-    SELECT count(*) AS events, min(outbox.written_at) AS oldest
-    FROM sink_streams AS held JOIN outbox USING (agent, call_sid, stream_sid)
-    WHERE held.agent = sinks.agent AND held.sink = sinks.name AND outbox.kind = ANY($3::text[])
-        AND (outbox.transaction, outbox.position) > (held.transaction, held.position)
-        AND (outbox.transaction, outbox.position) <= (sinks.transaction, sinks.position)
+    SELECT count(*) AS events, min(written_at) AS oldest FROM (
+        SELECT outbox.written_at FROM sink_streams AS held JOIN outbox USING (agent, call_sid, stream_sid)
+        WHERE held.agent = sinks.agent AND held.sink = sinks.name AND outbox.kind = ANY($3::text[])
+            AND (outbox.transaction, outbox.position) > (held.transaction, held.position)
+            AND (outbox.transaction, outbox.position) <= (sinks.transaction, sinks.position)
+        LIMIT {counted}
+    ) AS counted
 ) AS waiting
 WHERE sinks.agent = $1 AND sinks.name = $2
 """

@@ -26,6 +26,7 @@ from batkol.sinks.nats.sink import NatsSink
 from support.http.tls import CERTIFICATE, server_side
 from support.nats.keys import NKEY, SEED
 from support.nats.server import Looker, NatsServer
+from support.sinks.batch import deliver
 from support.sinks.envelopes import final, finals
 from support.time.waiting import eventually, until
 
@@ -59,7 +60,7 @@ async def deliver_all(sink: NatsSink, events: list[Envelope]) -> int:
     waiting, rounds = list(events), 0
     while waiting:
         rounds += 1
-        outcomes = await sink.deliver(waiting)
+        outcomes = await deliver(sink, waiting)
         assert not any(isinstance(outcome, Refused) for outcome in outcomes)
         waiting = [event for event, outcome in zip(waiting, outcomes, strict=True) if isinstance(outcome, Later)]
         await asyncio.sleep(0.05 if waiting else 0)
@@ -77,8 +78,8 @@ def in_order(found: list[str], streams: int, each: int) -> bool:
 async def test_events_are_stored_once_in_order_and_as_cloud_events(server: NatsServer) -> None:
     async with sink_to(server.url) as sink:
         events = finals(streams=5, each=20)
-        assert await sink.deliver(events) == [Delivered()] * 100
-        assert await sink.deliver(events) == [Delivered()] * 100
+        assert await deliver(sink, events) == [Delivered()] * 100
+        assert await deliver(sink, events) == [Delivered()] * 100
         found = await server.stored()
         assert len(found) == 100
         assert in_order([message.id for message in found], 5, 20)
@@ -91,8 +92,10 @@ async def test_a_server_that_goes_in_the_middle_and_comes_back_has_each_event_on
     server: NatsServer, how: str
 ) -> None:
     async with sink_to(server.url) as sink:
-        task = asyncio.create_task(deliver_all(sink, finals(streams=8, each=150)))
-        await asyncio.sleep(0.15)
+        async with Looker(server.url) as stream:
+            task = asyncio.create_task(deliver_all(sink, finals(streams=8, each=150)))
+            while (await stream.stream_info("batkol")).state.messages < 100:
+                await asyncio.sleep(0)
         if how == "kill":
             await server.kill()
             await asyncio.sleep(0.5)
@@ -110,11 +113,11 @@ async def test_a_server_that_is_away_for_long_gets_what_waited(server: NatsServe
     async with sink_to(server.url) as sink:
         await server.kill()
         for attempt in range(60):
-            (outcome,) = await sink.deliver([final(seq=1)])
+            (outcome,) = await deliver(sink, [final(seq=1)])
             assert isinstance(outcome, Later), attempt
             assert "cannot be reached" in outcome.reason
         await server.start()
-        assert await sink.deliver([final(seq=1), final(seq=2)]) == [Delivered()] * 2
+        assert await deliver(sink, [final(seq=1), final(seq=2)]) == [Delivered()] * 2
         assert await ids(server) == ["MZ1-1", "MZ1-2"]
 
 
@@ -122,27 +125,27 @@ async def test_a_frozen_server_is_later_and_an_event_that_it_stored_meanwhile_is
     server: NatsServer,
 ) -> None:
     async with sink_to(server.url) as sink:
-        assert await sink.deliver([final(seq=1)]) == [Delivered()]
+        assert await deliver(sink, [final(seq=1)]) == [Delivered()]
         server.signal(signal.SIGSTOP)
         try:
-            (outcome,) = await sink.deliver([final(seq=2)])
+            (outcome,) = await deliver(sink, [final(seq=2)])
         finally:
             server.signal(signal.SIGCONT)
         assert isinstance(outcome, Later)
         assert "did not acknowledge" in outcome.reason
-        assert await sink.deliver([final(seq=2), final(seq=3)]) == [Delivered()] * 2
+        assert await deliver(sink, [final(seq=2), final(seq=3)]) == [Delivered()] * 2
         assert await ids(server) == ["MZ1-1", "MZ1-2", "MZ1-3"]
 
 
 async def test_a_full_stream_is_later_until_it_has_room(tmp_path: Path) -> None:
     async with NatsServer(tmp_path) as server, sink_to(server.url) as sink:
         await server.add_stream("batkol", ["batkol.>"], max_msgs=2, discard=DiscardPolicy.NEW)
-        assert await sink.deliver([final(seq=1), final(seq=2)]) == [Delivered()] * 2
-        first, second = await sink.deliver([final(seq=3), final(seq=4)])
+        assert await deliver(sink, [final(seq=1), final(seq=2)]) == [Delivered()] * 2
+        first, second = await deliver(sink, [final(seq=3), final(seq=4)])
         assert isinstance(first, Later)
         assert "the stream stores no more" in first.reason
         assert isinstance(second, Later)
-        assert await sink.deliver([final(seq=2)]) == [Delivered()], "what is stored already needs no room"
+        assert await deliver(sink, [final(seq=2)]) == [Delivered()], "what is stored already needs no room"
 
 
 async def test_without_a_stream_it_is_later_with_the_subject_and_created_where_that_is_wanted(
@@ -150,11 +153,11 @@ async def test_without_a_stream_it_is_later_with_the_subject_and_created_where_t
 ) -> None:
     async with NatsServer(tmp_path) as server:
         async with sink_to(server.url) as sink:
-            (outcome,) = await sink.deliver([final()])
+            (outcome,) = await deliver(sink, [final()])
             assert isinstance(outcome, Later)
             assert "has no JetStream stream for batkol.>" in outcome.reason
         async with sink_to(server.url, creates_stream=True) as first, sink_to(server.url, creates_stream=True) as other:
-            both = await asyncio.gather(first.deliver([final(seq=1)]), other.deliver([final("MZ2")]))
+            both = await asyncio.gather(deliver(first, [final(seq=1)]), deliver(other, [final("MZ2")]))
             assert [*both[0], *both[1]] == [Delivered()] * 2
         assert len(await ids(server)) == 2
 
@@ -164,7 +167,7 @@ async def test_without_jetstream_it_is_later(tmp_path: Path) -> None:
     configuration = tmp_path / "nats.conf"
     configuration.write_text(configuration.read_text().splitlines()[0])
     async with server, sink_to(server.url) as sink, sink_to(server.url, creates_stream=True) as creating:
-        (outcome,), (other,) = await sink.deliver([final()]), await creating.deliver([final()])
+        (outcome,), (other,) = await deliver(sink, [final()]), await deliver(creating, [final()])
         assert isinstance(outcome, Later)
         assert "has no JetStream stream" in outcome.reason
         assert isinstance(other, Later)
@@ -177,7 +180,7 @@ async def test_an_event_that_is_too_large_is_refused_and_the_others_go_on(tmp_pa
     config: dict[str, Any] = {} if lines else {"max_msg_size": 1100}
     async with NatsServer(tmp_path, *lines) as server, sink_to(server.url) as sink:
         await server.add_stream("batkol", ["batkol.>"], **config)
-        outcomes = await sink.deliver([final(text="x" * seq * 20, seq=seq) for seq in range(1, 40)])
+        outcomes = await deliver(sink, [final(text="x" * seq * 20, seq=seq) for seq in range(1, 40)])
         refused = [isinstance(outcome, Refused) for outcome in outcomes]
         assert not any(isinstance(outcome, Later) for outcome in outcomes)
         assert refused == sorted(refused)
@@ -199,9 +202,9 @@ async def test_credentials_are_those_that_a_real_server_takes(
 ) -> None:
     async with NatsServer(tmp_path, lines) as server:
         async with sink_to(server.url, secret=secret, creates_stream=True) as sink:
-            assert await sink.deliver([final()]) == [Delivered()]
+            assert await deliver(sink, [final()]) == [Delivered()]
         async with sink_to(server.url, secret=wrong) as sink:
-            (outcome,) = await sink.deliver([final()])
+            (outcome,) = await deliver(sink, [final()])
             assert isinstance(outcome, Later)
             assert "refuses the credentials" in outcome.reason
 
@@ -221,7 +224,7 @@ async def test_the_permissions_that_the_docs_ask_for_are_enough_and_without_them
         said = {}
         for user in ("batkol", "mute", "deaf"):
             async with sink_to(server.url, secret=f"{user}:x") as sink:
-                (said[user],) = await sink.deliver([final(user)])
+                (said[user],) = await deliver(sink, [final(user)])
         assert said["batkol"] == Delivered()
         for user, word in (("mute", "publish"), ("deaf", "subscribe")):
             outcome = said[user]
@@ -241,9 +244,9 @@ async def test_tls_of_a_real_server(tmp_path: Path) -> None:
     async with NatsServer(tmp_path, tls) as server:
         url = server.url.replace("nats://", "tls://")
         async with sink_to(url, tls=trusting, creates_stream=True) as sink:
-            assert await sink.deliver([final()]) == [Delivered()]
+            assert await deliver(sink, [final()]) == [Delivered()]
         async with sink_to(url) as sink:
-            (outcome,) = await sink.deliver([final()])
+            (outcome,) = await deliver(sink, [final()])
             assert isinstance(outcome, Later)
             assert "failed the TLS handshake" in outcome.reason
 

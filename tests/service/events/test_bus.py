@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription
-from batkol.events.events import Event, FinalText, PartialText, TentativeText, TentativeWithdrawn
+from batkol.events.events import CallStarted, Event, FinalText, PartialText, TentativeText, TentativeWithdrawn
+from batkol.events.identity import REHEARSAL
 from support.events.made import CALL, ended, final, key, partial, tentative, withdrawn
 from support.properties import few_by_day
 
@@ -138,6 +140,23 @@ async def test_memory_for_a_subscriber_is_bounded_whatever_is_published() -> Non
         bus.publish(partial(seq))
 
     assert len(gone._events) == CAPACITY
+
+
+def test_the_events_of_a_rehearsal_say_that_they_are_until_it_is_over() -> None:
+    """Also to a subscriber that never got the beginning."""
+    bus = Bus()
+    first, other = "MZ1", "MZ2"
+    about: dict[str, Any] = {"call_sid": CALL, "at": 0.0, "agent": "reception", "streaming": True}
+    bus.publish(CallStarted(stream_sid=first, seq=1, direction=REHEARSAL, **about))
+    bus.publish(CallStarted(stream_sid=other, seq=1, direction="inbound", **about))
+    subscription = bus.subscribe()
+    for stream in (first, other):
+        bus.publish(partial(2, stream_sid=stream))
+    bus.publish(ended(3, stream_sid=first))
+    bus.publish(partial(4, stream_sid=first))
+
+    found = [(kept.event.stream_sid, kept.is_rehearsal) for kept in subscription.take()]
+    assert found == [(first, True), (other, False), (first, True), (first, False)]
 
 
 async def test_leaving_the_context_ends_the_subscription() -> None:

@@ -1,9 +1,11 @@
 """Doubts about a receiver that does not take an event: it may be away, or the event at fault."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from batkol.backoff import Backoff
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Later, Refused
-from batkol.sinks.doubts import NewEvents, Untakeable
+from batkol.sinks.doubts import Away, NewEvents, Untakeable
 from batkol.sinks.limits import DrainerLimits
 from batkol.sinks.stored import OutboxPosition, StoredEvent
 
@@ -35,13 +37,15 @@ def test_a_receiver_that_seems_away_is_tried_with_one_new_event_a_minute_until_i
     assert not new.may_begin(HELD, 59.0)
     assert new.may_begin(HELD, 60.0)
     events = [event(1, "MZ1"), event(2, "MZ4", None), event(3, "MZ3"), event(4, "MZ3")]
-    assert new.chosen(events, HELD) == events[:3]
-    assert new.chosen(events[:2], HELD) == events[:2], "none of these is tried"
+    assert new.chosen(events[:2], HELD, 60.0) == events[:2], "none of these is tried"
+    assert new.may_begin(HELD, 60.0)
+    assert new.chosen(events, HELD, 60.0) == events[:3]
+    assert not new.may_begin(HELD, 60.0), "it may be on the way for long"
     new.learn([(events[2], Later("500"))], 60.0)
     assert not new.may_begin(HELD, 61.0)
     new.learn([(events[2], Delivered())], 120.0)
     assert new.may_begin(HELD, 121.0)
-    assert new.chosen(events, HELD) == events
+    assert new.chosen(events, HELD, 121.0) == events
 
 
 def test_an_event_becomes_a_dead_letter_only_by_failures_between_which_others_were_taken() -> None:
@@ -65,3 +69,23 @@ def test_the_next_event_of_a_stream_is_counted_anew() -> None:
     both: list[tuple[StoredEvent, DeliveryOutcome]] = [(first, Delivered()), (second, Later("500"))]
     assert doubted.judged(both, HELD) == both
     assert doubted.judged([(second, Later("500"))], HELD) == [(second, Later("500"))]
+
+
+def test_a_receiver_is_likely_away_when_many_streams_failed_and_none_was_taken_in_between() -> None:
+    away = Away(LIMITS)
+    for _ in range(5):
+        assert not away.learn([(event(1, "MZ1"), Later("500")), (event(2, "MZ2"), Later("500"))])
+        assert not away.is_likely, "two streams, however often: each waits for itself"
+    away.learn([(event(3, "MZ3"), Later("500"))])
+    assert away.is_likely
+    assert away.learn([(event(1, "MZ1"), Later("500")), (event(2, "MZ2"), Delivered())]), "it is back"
+    assert not away.is_likely
+    assert not away.learn([(event(4, "MZ4"), Delivered())]), "it was there before"
+
+
+def test_a_receiver_that_is_away_is_probed_less_and_less_often_until_it_is_back() -> None:
+    away = Away(replace(LIMITS, retry=Backoff(first_s=1.0, longest_s=4.0, uniform=lambda: 0.0)))
+    away.learn([(event(1, "MZ1"), Later("500"))])
+    assert [away.probe_s() for _ in range(4)] == [1.0, 2.0, 4.0, 4.0]
+    away.learn([(event(1, "MZ1"), Delivered())])
+    assert away.probe_s() == 1.0

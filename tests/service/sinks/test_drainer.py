@@ -8,6 +8,7 @@ import pytest
 
 from batkol.backoff import Backoff
 from batkol.rights import Right
+from batkol.sinks import statements
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
 from batkol.sinks.feed import SinkFeed
 from batkol.sinks.limits import DrainerLimits
@@ -228,12 +229,15 @@ async def test_a_dead_receiver_is_asked_by_one_stream_and_gets_everything_when_i
     """No more than so many streams wait for themselves; the others are not even read."""
     alive = asyncio.Event()
     receiver = ScriptedSink(script=lambda _: Delivered() if alive.is_set() else Later("refused connection"))
-    limits = replace(LIMITS, held_streams=3, due_streams=2)
+    limits = replace(LIMITS, held_streams=3, away_after=3)
     await write(where, [said(index, call) for index in range(2) for call in range(8)])
     async with draining(where, receiver.door(), limits=limits) as pod:
         await until(lambda: len(receiver.asked) > 20)
         for call in range(8, 12):
             await write(where, [said(0, call)])
+        receiver.most_at_once = 0
+        await until(partial(asked_more, receiver, len(receiver.asked) + 20))
+        assert receiver.most_at_once == 1
         held = await sql(where, "SELECT stream_sid FROM sink_streams")
         assert len(held) == 8, "those of the batch that was read; no further one was"
         assert not set(receiver.asked) & {ids_of(call, [0])[0] for call in range(8, 12)}
@@ -243,6 +247,10 @@ async def test_a_dead_receiver_is_asked_by_one_stream_and_gets_everything_when_i
         await eventually(lambda: none_of(where, "SELECT * FROM sink_streams"))
     assert len(receiver.got) == 20
     assert all(seqs == sorted(seqs) for seqs in receiver.streams.values())
+
+
+def asked_more(receiver: ScriptedSink, times: int) -> bool:
+    return len(receiver.asked) > times
 
 
 async def test_events_that_a_receiver_never_takes_keep_no_others_from_it_however_many_they_are(where: Address) -> None:
@@ -326,16 +334,37 @@ async def test_more_than_a_batch_of_a_stream_that_waited_comes_in_order(where: A
 
 async def test_what_was_erased_while_it_waited_goes_out_without_the_person(where: Address) -> None:
     well = asyncio.Event()
-    receiver = ScriptedSink(script=lambda _: Delivered() if well.is_set() else Later("busy"))
+    receiver = ScriptedSink(script=lambda _: Delivered() if well.is_set() else Later("busy", LONG))
     await write(where, whole())
     database = Database(where, pool_size=1)
     async with draining(where, receiver.door()):
-        await until(lambda: receiver.asked)
+        await eventually(lambda: sql(where, "SELECT 1 FROM sink_streams WHERE attempts = 1"))
         assert (await erase(database.reading, CALLER)).events == 4
         well.set()
+        await sql(where, "UPDATE sink_streams SET due_at = now()")
         await until(lambda: len(receiver.ids) == 4)
     await database.close()
-    assert "משפט" not in b"".join(event.data for event in receiver.got[-3:]).decode()
+    sent = b"".join(event.data for event in receiver.got).decode()
+    assert "משפט" not in sent
+    assert CALLER not in sent
+
+
+async def test_a_stream_whose_events_go_slowly_is_read_again_so_that_an_erasure_reaches_those_that_wait(
+    where: Address,
+) -> None:
+    """Else all that was read with the first event would go out as it was, however long that takes."""
+    receiver = ScriptedSink()
+    await write(where, [said(index) for index in range(4)])
+    receiver.hangs = {STREAM}
+    database = Database(where, pool_size=1)
+    async with draining(where, receiver.door(), limits=replace(LIMITS, lane_s=0.0)):
+        await until(lambda: receiver.asked)
+        assert (await erase(database.reading, CALLER)).events == 4
+        receiver.let_go()
+        await until(lambda: len(receiver.ids) == 4)
+    await database.close()
+    assert receiver.ids == ids_of(0, range(4))
+    assert ["משפט" in event.data.decode() for event in receiver.got] == [True, False, False, False]
 
 
 # -- the database -----------------------------------------------------------------------------------------------------
@@ -473,6 +502,21 @@ async def test_counting_what_waits_looks_at_so_many_events_however_few_of_them_a
         (row,) = await sql(where, backlog(most), AGENT, "crm", ["call.ended"])
         pending.append(row["pending"])
     assert pending == [0, 1]
+
+
+async def test_figures_that_take_the_database_too_long_keep_no_event_from_its_receiver(
+    where: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = f"{statements.BACKLOG} AND pg_sleep({QUICK.statement_s + 5}) IS NOT NULL"
+    monkeypatch.setattr(statements, "BACKLOG", slow)
+    receiver = ScriptedSink()
+    await write(where, [said(0)])
+    async with draining(where, receiver.door()) as pod:
+        await until(lambda: pod.statistics[0].delivered == 1)
+        await write(where, [said(1)])
+        await until(lambda: pod.statistics[0].delivered == 2)
+        assert (pod.statistics[0].state, pod.statistics[0].fault) == (SinkState.DELIVERING, "")
+    assert len(receiver.got) == 2, "each once: the lock was never lost"
 
 
 # -- news -------------------------------------------------------------------------------------------------------------

@@ -108,12 +108,15 @@ def a_nats(**fields: Any) -> dict[str, Any]:
         (a_webhook(events=["final", "final"]), "a: events has final twice; remove one of them"),
         (a_webhook(events=["finals"]), f"a: events has 'finals', which is no event; the store keeps {ALL}"),
         (a_webhook(events=["dtmf"]), f"a: events has dtmf, which the store does not keep; it keeps {ALL}"),
-        (
-            a_webhook(events=["partial"]),
+        *(
             (
-                "a: events has partial, which the store does not keep; a sink of kind nats gets "
-                'partials with "partials": true, and a program by GET /v1/events'
-            ),
+                a_webhook(events=[event]),
+                (
+                    f"a: events has {event}, which the store does not keep; a sink of kind nats gets "
+                    'it with "partials": true, and a program by GET /v1/events'
+                ),
+            )
+            for event in ("partial", "reply.started")
         ),
         (
             a_webhook(events=[]),

@@ -43,7 +43,14 @@ def test_the_waits_of_a_held_stream_grow_until_it_gets_on() -> None:
     assert done.held["A"] == Held("CAA", OutboxPosition(7, 0), 4, 8.0, is_asked=False, reason="busy")
     assert done.held["B"] == Held("CAB", OutboxPosition(7, 2), 1, 1.0, is_asked=False, reason="slow")
     assert done.held["C"] == Held("CAC", OutboxPosition(7, 4), 0, 0.0, is_asked=False, reason="")
-    assert done.tried == ["A", "B", "C"]
+
+
+def test_new_streams_and_streams_that_waited_are_noted_at_once() -> None:
+    done = settled(tried(("A", 1, Delivered()), ("B", 1, Delivered()), ("C", 1, Later("busy"))), BACKOFF, {"B": 2})
+    assert "A" not in done.held, "nothing of it waits, and nothing did"
+    assert done.held["B"] == Held("CAB", OutboxPosition(7, 2), 0, 0.0, is_asked=False, reason="")
+    assert done.held["C"].attempts == 1
+    assert done.delivered == 2
 
 
 def test_a_receiver_may_name_the_wait_and_not_for_ever() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope
@@ -18,20 +17,19 @@ from support.sinks.pods import draining
 
 class FileSink:
     name = "crm"
+    at_once = 1
 
     def __init__(self, folder: Path, pod: str) -> None:
         self._folder = folder
         self._pod = pod
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
+    async def deliver(self, event: Envelope) -> DeliveryOutcome:
         with (self._folder / "got").open("a") as file:
-            for event in events:
-                file.write(f"{event.id} {self._pod}\n")
-                file.flush()
-                if (self._folder / "hang").exists():
-                    await asyncio.Event().wait()
-                await asyncio.sleep(0.001)
-        return [Delivered()] * len(events)
+            file.write(f"{event.id} {self._pod}\n")
+        if (self._folder / "hang").exists():
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.001)
+        return Delivered()
 
     async def aclose(self) -> None:
         pass

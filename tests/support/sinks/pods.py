@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -16,7 +16,7 @@ from batkol.sinks.drainers import DrainerOptions, Drainers, Pod, running_drainer
 from batkol.sinks.feed import SinkFeed
 from batkol.sinks.limits import DrainerLimits
 from batkol.store.journal.records import AnyRecord, record_of
-from batkol.store.options import OutboxSettings
+from batkol.store.options import DatabaseTimeouts, OutboxSettings
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import engine_without_timeout
@@ -77,13 +77,20 @@ async def write(where: Address, records: Sequence[AnyRecord], outbox: OutboxSett
 
 @asynccontextmanager
 async def draining(
-    where: Address, *sinks: Sink | SinkFeed, pod: str = "pod-1", limits: DrainerLimits = LIMITS, agent: str = AGENT
+    where: Address,
+    *sinks: Sink | SinkFeed,
+    pod: str = "pod-1",
+    limits: DrainerLimits = LIMITS,
+    agent: str = AGENT,
+    clock: Callable[[], float] | None = None,
+    patience: DatabaseTimeouts = QUICK,
 ) -> AsyncIterator[Drainers]:
     """A pod that drains."""
     feeds = [sink if isinstance(sink, SinkFeed) else SinkFeed(sink) for sink in sinks]
-    options = DrainerOptions(patience=QUICK, limits=limits)
+    options = DrainerOptions(patience=patience, limits=limits, clock=clock)
     async with running_drainers(feeds, where, Pod(agent, pod), Tasks(), options) as running:
         yield running
+    assert [violation for feed in feeds for violation in getattr(feed.sink, "violations", ())] == []
 
 
 async def events(where: Address) -> list[tuple[str, str]]:

@@ -16,7 +16,9 @@ from statistics import linear_regression
 Series = Sequence[tuple[float, float]]
 """Samples: seconds and value, in order."""
 
-_TOKEN = re.compile(r"\s*([a-zA-Z_:][\w:]*(?:\{[^}]*\})?|,|\d+(?:\.\d+)?(?![\w.])|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])")
+_TOKEN = re.compile(
+    r"\s*([a-zA-Z_:][\w:]*(?:\{[^}]*\})?|,|\d+(?:\.\d+)?(?![\w.])|\d+[smh]\b|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])"
+)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -72,11 +74,15 @@ class _Reader:
                 del self.tokens[: self.tokens.index(")") + 1]
             return self._one()
         if self.tokens and self.tokens[0] == "(":
-            metric, window, closing = self.tokens[1:4]
-            del self.tokens[:4]
-            assert closing == ")"
-            begin = self._now - seconds(window[1:-1])
-            passage = [each for each in self._series[metric] if begin < each[0] <= self._now]
+            metric, window = self.tokens[1:3]
+            del self.tokens[:3]
+            end = self._now
+            if self.tokens[0] == "offset":
+                end -= seconds(self.tokens[1])
+                del self.tokens[:2]
+            assert self.tokens.pop(0) == ")"
+            begin = end - seconds(window[1:-1])
+            passage = [each for each in self._series[metric] if begin < each[0] <= end]
             if token == "rate":
                 grown = _increase(passage)
                 return None if grown is None else grown / seconds(window[1:-1])
@@ -127,8 +133,13 @@ def _minimum(samples: Series) -> float | None:
     return min((sample for _, sample in samples), default=None)
 
 
+def _maximum(samples: Series) -> float | None:
+    return max((sample for _, sample in samples), default=None)
+
+
 _FUNCTIONS: dict[str, Callable[[Series], float | None]] = {
     "increase": _increase,
     "deriv": _deriv,
     "min_over_time": _minimum,
+    "max_over_time": _maximum,
 }

@@ -1,8 +1,9 @@
 """Partials on plain subjects of NATS, straight from the bus: each at most once, and none of them stored.
 
-The bus appends each partial to a bounded queue of this subscriber's and never waits; the oldest ones give way (see
-`events.bus`). What is published goes into the client's buffer, which has a limit, too. While no server is there, or one
-that does not read, partials are dropped and counted: an old one is of no use. Those of a rehearsal go nowhere.
+With them go the first sounds of replies (`reply.started`), which the store does not hand on either. The bus appends
+each to a bounded queue of this subscriber's and never waits; the oldest partials give way (see `events.bus`). What is
+published goes into the client's buffer, which has a limit, too. While no server is there, or one that does not read,
+they are dropped and counted: an old one is of no use. Those of a rehearsal go nowhere.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ import structlog
 from nats import errors
 
 from batkol.events.bus import CAPACITY, Bus, Subscription
-from batkol.events.events import CallEnded, CallStarted, PartialText
+from batkol.events.events import PartialText, ReplyStarted
 from batkol.events.filter import EventFilter
-from batkol.events.identity import REHEARSAL
 from batkol.events.redaction import view
 from batkol.events.ring import KeptEvent
 from batkol.rights import Right
@@ -29,10 +29,9 @@ from batkol.sinks.nats.client import NatsClient
 from batkol.sinks.nats.connection import NatsConnection, NatsLimits, NatsUnavailableError
 from batkol.sinks.nats.subjects import Subjects
 
-KIND: Final = "partial"
 _AT_ONCE: Final = 32
 """Partials that are published in one step of the event loop."""
-_ONLY: Final = EventFilter(types=frozenset({PartialText, CallStarted, CallEnded}))
+_ONLY: Final = EventFilter(types=frozenset({PartialText, ReplyStarted}))
 
 log = structlog.get_logger()
 
@@ -59,7 +58,6 @@ class NatsPartials:
         self._subscription: Subscription | None = None
         self._lost = 0  # while no server took them
         self._slow = 0  # of subscriptions before this one
-        self._rehearsed: set[str] = set()  # streams of rehearsals, while they are open
         self.fault = ""
         """Reason why no server takes partials; empty while one does."""
         self.published = 0
@@ -73,25 +71,31 @@ class NatsPartials:
 
     async def run(self) -> None:
         """Publish until the bus is closed. Cancelling it drops what waits; it can be run again."""
-        with self._bus.subscribe(only=_ONLY, capacity=self._capacity) as subscription:
-            self._subscription = subscription
-            try:
-                while True:
-                    await subscription.wait()
-                    if subscription.closed:
-                        return
-                    await self._publish_waiting(subscription)
-            finally:
-                self._slow += subscription.dropped
-                self._subscription = None
+        while not self._bus.closed:
+            with self._bus.subscribe(only=_ONLY, capacity=self._capacity) as subscription:
+                self._subscription = subscription
+                try:
+                    await self._publish_from(subscription)
+                finally:
+                    self._slow += subscription.dropped
+                    self._subscription = None
+
+    async def _publish_from(self, subscription: Subscription) -> None:
+        """Publish until the subscription is closed: the bus ends, or too much waited."""
+        while True:
+            await subscription.wait()
+            if subscription.closed:
+                self._lost += len(subscription.take())
+                return
+            await self._publish_waiting(subscription)
 
     async def _publish_waiting(self, subscription: Subscription) -> None:
         try:
             client = await self._connection.client()
         except NatsUnavailableError as error:
-            self._lose(len(self._wanted(subscription.take())), str(error))
+            self._lose(len(_published(subscription.take())), str(error))
             return
-        waiting = self._wanted(subscription.take())
+        waiting = _published(subscription.take())
         taken = await self._publish(client, waiting)
         self.published += taken
         if taken < len(waiting):
@@ -99,20 +103,6 @@ class NatsPartials:
         elif self.fault:
             self.fault = ""
             log.info("[SINK] NATS takes partials again", dropped=self.dropped)
-
-    def _wanted(self, events: Sequence[KeptEvent]) -> list[KeptEvent]:
-        """Return the partials among them, without those of rehearsals."""
-        wanted = []
-        for kept in events:
-            match kept.event:
-                case CallStarted(direction=direction, stream_sid=stream):
-                    if direction == REHEARSAL:
-                        self._rehearsed.add(stream)
-                case CallEnded(stream_sid=stream):
-                    self._rehearsed.discard(stream)
-                case event if event.stream_sid not in self._rehearsed:
-                    wanted.append(kept)
-        return wanted
 
     async def _publish(self, client: NatsClient, waiting: Sequence[KeptEvent]) -> int:
         """Return how many the connection took. Waits for no server; others have their turn in between."""
@@ -122,7 +112,7 @@ class NatsPartials:
             if client.pending_data_size > self._limits.unsent:
                 return taken
             try:
-                await client.publish(self._subjects.live(kept.agent, KIND), self._content(kept))
+                await client.publish(self._subjects.live(kept.agent, _kind(kept)), self._content(kept))
             except (errors.Error, OSError):
                 return taken  # the connection broke
         return len(waiting)
@@ -132,7 +122,7 @@ class NatsPartials:
         return encode(
             Envelope(
                 id=event.id,
-                type=KIND,
+                type=_kind(kept),
                 time=datetime.fromtimestamp(event.at, UTC),
                 call_sid=event.call_sid,
                 stream=event.stream_sid,
@@ -147,3 +137,11 @@ class NatsPartials:
         if not self.fault:
             log.warning("[SINK] NATS takes no partials; the service drops partials until it does", reason=why)
         self.fault = why
+
+
+def _published(events: Sequence[KeptEvent]) -> list[KeptEvent]:
+    return [kept for kept in events if not kept.is_rehearsal]
+
+
+def _kind(kept: KeptEvent) -> str:
+    return str(kept.event.__struct_config__.tag)

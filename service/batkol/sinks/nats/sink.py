@@ -11,7 +11,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
 from typing import Final
 
 import httpx
@@ -30,7 +29,6 @@ from batkol.sinks.nats.credentials import credentials
 from batkol.sinks.nats.outcomes import failed
 from batkol.sinks.nats.partials import NatsPartials
 from batkol.sinks.nats.subjects import Subjects
-from batkol.sinks.order import deliver_in_order
 
 _MESSAGE_ID: Final = "Nats-Msg-Id"
 _HEADERS_LENGTH: Final = 128
@@ -66,25 +64,50 @@ class NatsSink:
         self._connection = NatsConnection(name, servers, credentials(secret), limits=limits, tls=tls)
         self._limits = limits
         self._creates_stream = creates_stream
-        self._looked_in: NatsClient | None = None  # the connection over which the stream was seen
+        self._preparing = asyncio.Lock()
+        self._prepared = 0  # attempts so far
+        self._fault: DeliveryOutcome | None = None  # of the last one
+        self._used: NatsClient | None = None  # the connection over which the stream was seen
+        self._stream: JetStreamContext
 
     @property
     def name(self) -> str:
         """See `Sink.name`."""
         return self._name
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
-        """See `Sink.deliver`. Cancelling it leaves events that may be stored already; their ids are known then."""
+    @property
+    def at_once(self) -> int:
+        """See `Sink.at_once`."""
+        return self._limits.at_once
+
+    async def deliver(self, event: Envelope) -> DeliveryOutcome:
+        """See `Sink.deliver`. Cancelling it leaves an event that may be stored already; its id is known then."""
         try:
             client = await self._connection.client()
         except NatsUnavailableError as error:
-            return [Later(str(error))] * len(events)
-        stream = client.jetstream(timeout=self._limits.ack_s + 1)  # `_publish` has a shorter one
-        if self._creates_stream and self._looked_in is not client:
-            if (fault := await self._create_stream(client, stream)) is not None:
-                return [fault] * len(events)
-            self._looked_in = client
-        return await deliver_in_order(events, partial(self._publish, client, stream), at_once=self._limits.at_once)
+            return Later(str(error))
+        if (fault := await self._use(client)) is not None:
+            return fault
+        return await self._publish(client, self._stream, event)
+
+    async def _use(self, client: NatsClient) -> DeliveryOutcome | None:
+        """Publish over this connection from now on; return why not. The first event of a connection sees to the stream,
+        and the others wait for it."""
+        if client is self._used:
+            return None
+        before = self._prepared
+        async with self._preparing:
+            if client is self._used:
+                return None
+            if before != self._prepared:
+                return self._fault  # of the attempt that this event waited for
+            self._prepared += 1
+            stream = client.jetstream(timeout=self._limits.ack_s + 1)  # `_publish` has a shorter one
+            self._fault = await self._create_stream(client, stream) if self._creates_stream else None
+            if self._fault is not None:
+                return self._fault
+            self._used, self._stream = client, stream
+        return None
 
     def partials(self, bus: Bus, may: AbstractSet[Right], *, capacity: int) -> NatsPartials:
         """Return what publishes partials from the bus, over the same connection, as a reader with these rights sees

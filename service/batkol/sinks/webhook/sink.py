@@ -23,7 +23,6 @@ from batkol.http_client.signature import WebhookSigner
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.sinks.cloud_event import CONTENT_TYPE, encode, message_id
 from batkol.sinks.delivery import DeliveryOutcome, Envelope, Later
-from batkol.sinks.order import deliver_in_order
 from batkol.sinks.webhook.outcomes import outcome, until_text, why_unreachable
 from batkol.urls import check_http, without_login
 
@@ -92,16 +91,13 @@ class WebhookSink:
         """See `Sink.name`."""
         return self._name
 
-    async def deliver(self, events: Sequence[Envelope]) -> Sequence[DeliveryOutcome]:
-        """See `Sink.deliver`. Cancelling it closes the connections of the requests under way."""
-        return await deliver_in_order(events, self._deliver_one, at_once=self._limits.at_once)
+    @property
+    def at_once(self) -> int:
+        """See `Sink.at_once`."""
+        return self._limits.at_once
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
-    async def _deliver_one(self, event: Envelope) -> DeliveryOutcome:
-        """Post the event, unless the receiver asked to be left alone.
+    async def deliver(self, event: Envelope) -> DeliveryOutcome:
+        """See `Sink.deliver`. Cancelling it closes the connection. It leaves a receiver alone that asked for that.
 
         Of a `429`: "The sender MUST observe the value of the Retry-After header and refrain from sending further
         requests until the indicated time" (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md,
@@ -111,8 +107,12 @@ class WebhookSink:
             return Later(f"{self._who} asked for no requests before {until_text(wait_s, self._now())}", wait_s)
         found = await self._post(event)
         if isinstance(found, Later) and found.after_s is not None:
-            self._wait_until = self._clock() + found.after_s
+            self._wait_until = max(self._wait_until, self._clock() + found.after_s)
         return found
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
 
     async def _post(self, event: Envelope) -> DeliveryOutcome:
         body = encode(event)

@@ -7,6 +7,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from batkol.store.postgres.outbox_tables import sink_lock
+
 OUTBOX_DAYS: Final = 7
 """Age at which events leave the outbox: so long may a receiver be away, and so far back does a replay reach."""
 
@@ -40,7 +42,15 @@ WITH oldest AS (
 SELECT count(*) FROM gone
 """)
 
-_FORGET: Final = text("DELETE FROM sinks WHERE seen_at < now() - make_interval(days => :days)")
+# One whose lock a pod has stays, whatever the clock says: it may have been set forward.
+_FORGET: Final = text(f"""
+WITH old AS MATERIALIZED (
+    SELECT agent, name FROM sinks WHERE seen_at < now() - make_interval(days => :days)
+), left_alone AS MATERIALIZED (
+    SELECT agent, name FROM old WHERE pg_try_advisory_xact_lock({sink_lock("agent", "name")})
+)
+DELETE FROM sinks USING left_alone WHERE sinks.agent = left_alone.agent AND sinks.name = left_alone.name
+""")  # noqa: S608  a constant
 
 
 async def expire_events(engine: AsyncEngine, batch: int, days: int = OUTBOX_DAYS, rows: int = OUTBOX_ROWS) -> int:

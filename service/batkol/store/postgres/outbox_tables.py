@@ -104,3 +104,8 @@ sink_letters = Table(
     Index("sink_letters_again", "agent", "sink", "again_at", postgresql_where=text("again_at IS NOT NULL")),
     comment="Events that a receiver refused, and events that are to be sent again",
 )
+
+
+def sink_lock(agent: str, name: str) -> str:
+    """Return the key of a sink's advisory lock, as SQL: the pod that has the lock hands events on to the sink."""
+    return f"hashtextextended(concat_ws('/', 'batkol.sink', current_schema(), {agent}, {name}), 0)"

@@ -9,9 +9,11 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from batkol.backoff import Backoff
-from batkol.events.bus import Bus
-from batkol.events.events import CallEnded, CallStarted, FinalText, PartialText
+from batkol.events.bus import LIMIT, Bus
+from batkol.events.events import CallEnded, CallStarted, FinalText, PartialText, ReplyStarted
 from batkol.events.identity import REHEARSAL
 from batkol.rights import ALL_RIGHTS, Right
 from batkol.sinks.delivery import Delivered
@@ -19,6 +21,7 @@ from batkol.sinks.nats.connection import NatsLimits
 from batkol.sinks.nats.partials import NatsPartials
 from batkol.sinks.nats.sink import NatsSink
 from support.nats.double import NatsDouble
+from support.sinks.batch import deliver
 from support.sinks.envelopes import final
 from support.time.waiting import until
 
@@ -38,12 +41,25 @@ def partial(number: int, text: str = "שלום") -> PartialText:
     )  # fmt: skip
 
 
+def reply_started(seq: int) -> ReplyStarted:
+    return ReplyStarted(
+        call_sid="CA1",
+        stream_sid="MZ1",
+        seq=seq,
+        at=1_764_000_000.5,
+        reply_id="r1",
+        turn=3,
+        phrase=None,
+        latency_ms=780.0,
+    )
+
+
 @asynccontextmanager
 async def publishing(
-    may: AbstractSet[Right] = ALL_RIGHTS, **options: Any
+    may: AbstractSet[Right] = ALL_RIGHTS, bus: Bus | None = None, **options: Any
 ) -> AsyncIterator[tuple[Bus, NatsDouble, NatsPartials, NatsSink]]:
     """A bus whose partials are published to a server."""
-    bus = Bus()
+    bus = bus or Bus()
     async with NatsDouble() as server:
         sink = NatsSink("bus", [server.url], limits=LIMITS)
         partials = sink.partials(bus, may, **{"capacity": 8, **options})
@@ -62,6 +78,11 @@ def numbers(server: NatsDouble) -> list[int]:
     return [json.loads(message.data)["data"]["number"] for message in server.published]
 
 
+def numbers_of_partials(server: NatsDouble) -> list[int]:
+    contents = [json.loads(message.data) for message in server.published]
+    return [content["data"]["number"] for content in contents if content["type"] == "dev.batkol.partial"]
+
+
 async def test_partials_go_out_in_order_under_a_subject_that_no_stream_of_finals_stores() -> None:
     async with publishing() as (bus, server, partials, sink):
         server.jetstream.add("batkol", "batkol.>")
@@ -78,7 +99,7 @@ async def test_partials_go_out_in_order_under_a_subject_that_no_stream_of_finals
         assert (content["id"], content["type"], content["time"]) == (
             "MZ1-1", "dev.batkol.partial", "2025-11-24T16:00:00.500Z",
         )  # fmt: skip
-        assert await sink.deliver([final()]) == [Delivered()]
+        assert await deliver(sink, [final()]) == [Delivered()]
         assert len(server.connected) == 1
         assert len(server.jetstream.streams["batkol"].messages) == 1
         assert (partials.published, partials.dropped) == (3, 0)
@@ -104,6 +125,46 @@ async def test_those_of_a_rehearsal_go_nowhere() -> None:
 
         assert numbers(server) == [5]
         assert partials.dropped == 0
+
+
+async def test_a_rehearsal_that_began_before_the_sink_followed_the_bus_goes_nowhere_either() -> None:
+    """As when its task died and was started again."""
+    about: dict[str, Any] = {"call_sid": "CA1", "stream_sid": "MZ1", "at": 1_764_000_000.5}
+    bus = Bus()
+    bus.publish(CallStarted(seq=1, direction=REHEARSAL, agent="reception", streaming=True, **about), "reception")
+    async with publishing(bus=bus) as (_, server, partials, _):
+        bus.publish(partial(2), "reception")
+        bus.publish(reply_started(3), "reception")
+        bus.publish(msgspec.structs.replace(partial(4), stream_sid="MZ2", id=""), "reception")
+        await until(lambda: partials.published)
+
+        assert numbers(server) == [4]
+
+
+async def test_the_first_sound_of_a_reply_goes_out_too() -> None:
+    async with publishing() as (bus, server, partials, _):
+        server.jetstream.add("batkol", "batkol.>")
+        bus.publish(reply_started(7), "reception")
+        await until(lambda: server.published)
+        (message,) = server.published
+        assert message.subject == "batkol-live.reception.reply.started"
+        content = json.loads(message.data)
+        assert (content["id"], content["type"]) == ("MZ1-7", "dev.batkol.reply.started")
+        assert (content["data"]["reply_id"], content["data"]["turn"]) == ("r1", 3)
+        assert server.jetstream.streams["batkol"].messages == []
+        assert partials.published == 1
+
+
+async def test_what_was_too_much_to_wait_for_ends_no_later_partials() -> None:
+    """The bus lets go of a subscriber that does not read; the sink begins anew."""
+    async with publishing() as (bus, server, partials, _):
+        for seq in range(LIMIT + 1):
+            bus.publish(reply_started(seq), "reception")
+        assert bus.let_go == 1
+        await until(lambda: bus.subscribers)
+        bus.publish(partial(9000), "reception")
+        await until(lambda: server.published and numbers_of_partials(server) == [9000])
+        assert partials.dropped >= LIMIT
 
 
 async def test_while_no_server_is_there_partials_are_dropped_and_counted_and_the_newer_ones_go_out_again() -> None:

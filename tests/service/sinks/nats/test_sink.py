@@ -21,6 +21,7 @@ from batkol.sinks.nats.sink import NatsSink
 from support.http.tls import CERTIFICATE, server_side
 from support.nats.double import NatsDouble, Rules
 from support.nats.keys import CREDENTIALS, JWT, NKEY, SEED
+from support.sinks.batch import BEHIND, deliver
 from support.sinks.envelopes import TEXT, final, finals
 from support.time.waiting import eventually, until
 
@@ -48,7 +49,7 @@ def stored(server: NatsDouble) -> list[str]:
 
 
 async def stored_now(sink: NatsSink, event: Envelope) -> bool:
-    return await sink.deliver([event]) == [Delivered()]
+    return await deliver(sink, [event]) == [Delivered()]
 
 
 def reason(outcomes: Any) -> str:
@@ -60,7 +61,7 @@ def reason(outcomes: Any) -> str:
 
 async def test_an_event_is_stored_under_the_subject_of_its_agent_and_type_with_its_id() -> None:
     async with publishing() as (sink, server):
-        assert await sink.deliver([final("MZ7", 12, agent="front.desk")]) == [Delivered()]
+        assert await deliver(sink, [final("MZ7", 12, agent="front.desk")]) == [Delivered()]
         (message,) = server.jetstream.streams["batkol"].messages
         assert message.subject == "batkol.front%2Edesk.final"
         assert message.headers == {
@@ -75,13 +76,13 @@ async def test_an_event_is_stored_under_the_subject_of_its_agent_and_type_with_i
 async def test_an_event_that_is_delivered_again_is_stored_once() -> None:
     async with publishing() as (sink, server):
         for _ in range(3):
-            assert await sink.deliver([final(), final(seq=2)]) == [Delivered()] * 2
+            assert await deliver(sink, [final(), final(seq=2)]) == [Delivered()] * 2
         assert stored(server) == ["MZ1-1", "MZ1-2"]
 
 
 async def test_each_stream_keeps_its_order_over_one_connection() -> None:
     async with publishing() as (sink, server):
-        assert await sink.deliver(finals(streams=9, each=5)) == [Delivered()] * 45
+        assert await deliver(sink, finals(streams=9, each=5)) == [Delivered()] * 45
         for stream in range(9):
             mine = [each for each in stored(server) if each.startswith(f"MZ{stream}-")]
             assert mine == [f"MZ{stream}-{seq}" for seq in range(1, 6)]
@@ -90,13 +91,13 @@ async def test_each_stream_keeps_its_order_over_one_connection() -> None:
 
 async def test_a_server_that_is_away_is_later_and_found_again_when_it_is_back() -> None:
     async with publishing() as (sink, server):
-        assert await sink.deliver([final()]) == [Delivered()]
+        assert await deliver(sink, [final()]) == [Delivered()]
         await server.kill()
-        reason(await sink.deliver([final(seq=2)]))  # it may hear of it just now
+        reason(await deliver(sink, [final(seq=2)]))  # it may hear of it just now
         for _ in range(3):
-            assert "cannot be reached" in reason(await sink.deliver([final(seq=2)]))
+            assert "cannot be reached" in reason(await deliver(sink, [final(seq=2)]))
         await server.start()
-        assert await sink.deliver([final(seq=2)]) == [Delivered()]
+        assert await deliver(sink, [final(seq=2)]) == [Delivered()]
         assert stored(server) == ["MZ1-1", "MZ1-2"]
 
 
@@ -104,62 +105,62 @@ async def test_a_server_that_dies_before_it_acknowledges_is_later_at_once_and_th
     """nats-py lets a request wait for its whole time although the connection is gone."""
     async with publishing(limits=NatsLimits(ack_s=600.0, backoff=Backoff(0.0, 0.0))) as (sink, server):
         server.acknowledges = False
-        task = asyncio.create_task(sink.deliver([final()]))
+        task = asyncio.create_task(deliver(sink, [final()]))
         await until(lambda: stored(server))
         await server.kill()
         assert "closed the connection before it acknowledged" in reason(await task)
         server.acknowledges = True
         await server.start()
-        assert await sink.deliver([final(), final(seq=2)]) == [Delivered()] * 2
+        assert await deliver(sink, [final(), final(seq=2)]) == [Delivered()] * 2
         assert stored(server) == ["MZ1-1", "MZ1-2"]
 
 
 async def test_nothing_that_was_published_while_the_server_was_away_arrives_later_by_itself() -> None:
     async with publishing() as (sink, server):
-        assert await sink.deliver([final()]) == [Delivered()]
+        assert await deliver(sink, [final()]) == [Delivered()]
         await server.kill()
-        await sink.deliver([final(seq=2)])
+        await deliver(sink, [final(seq=2)])
         await server.start()
-        assert await sink.deliver([final(seq=3)]) == [Delivered()]
+        assert await deliver(sink, [final(seq=3)]) == [Delivered()]
         assert stored(server) == ["MZ1-1", "MZ1-3"]
 
 
 async def test_without_a_stream_the_reason_says_which_subject_needs_one() -> None:
     async with NatsDouble() as server, sink_to(server.url, prefix="acme.voice") as sink:
-        assert "has no JetStream stream for acme.voice.>" in reason(await sink.deliver([final()]))
+        assert "has no JetStream stream for acme.voice.>" in reason(await deliver(sink, [final()]))
         server.jetstream.add("calls", "acme.>")
-        assert await sink.deliver([final()]) == [Delivered()]
+        assert await deliver(sink, [final()]) == [Delivered()]
 
 
 async def test_the_stream_is_created_where_that_is_wanted_and_no_stream_is_changed() -> None:
     async with NatsDouble() as server:
         async with sink_to(server.url, prefix="acme.voice", creates_stream=True) as sink:
-            assert await sink.deliver([final()]) == [Delivered()]
+            assert await deliver(sink, [final()]) == [Delivered()]
             config = server.jetstream.streams["acme_voice"].config
             assert config["subjects"] == ["acme.voice.>"]
             assert config["max_age"] == 7 * 24 * 3600 * 10**9
             assert config["duplicate_window"] == 3600 * 10**9
         server.jetstream.streams["acme_voice"].config["max_age"] = 1
         async with sink_to(server.url, prefix="acme.voice", creates_stream=True) as sink:
-            assert await sink.deliver([final(seq=2)]) == [Delivered()]
+            assert await deliver(sink, [final(seq=2)]) == [Delivered()]
         assert server.jetstream.streams["acme_voice"].config["max_age"] == 1
 
 
 async def test_a_stream_that_cannot_be_created_says_why() -> None:
     async with NatsDouble() as server, sink_to(server.url, creates_stream=True) as sink:
         server.jetstream.add("other", "*.reception.final")
-        assert "another stream has some of its subjects" in reason(await sink.deliver([final()]))
+        assert "another stream has some of its subjects" in reason(await deliver(sink, [final()]))
 
 
 async def test_a_full_stream_is_later_and_its_order_holds() -> None:
     async with publishing() as (sink, server):
         stream = server.jetstream.streams["batkol"]
         stream.full = "maximum messages exceeded"
-        first, second = await sink.deliver([final(), final(seq=2)])
+        first, second = await deliver(sink, [final(), final(seq=2)])
         assert "the stream stores no more" in reason([first])
-        assert second == Later("an earlier event of its stream is not delivered yet")
+        assert second == BEHIND
         stream.full = ""
-        assert await sink.deliver([final(), final(seq=2)]) == [Delivered()] * 2
+        assert await deliver(sink, [final(), final(seq=2)]) == [Delivered()] * 2
 
 
 @pytest.mark.parametrize("limit", ["server", "stream"])
@@ -171,7 +172,7 @@ async def test_an_event_that_is_too_large_is_refused_and_the_connection_stays(li
     async with publishing(rules) as (sink, server):
         if limit == "stream":
             server.jetstream.streams["batkol"].config["max_msg_size"] = size
-        outcomes = await sink.deliver([large, final(seq=2, text="x"), final(seq=3, text="x" * 950)])
+        outcomes = await deliver(sink, [large, final(seq=2, text="x"), final(seq=3, text="x" * 950)])
         assert [type(outcome) for outcome in outcomes] == [Refused, Delivered, Refused]
         assert stored(server) == ["MZ1-2"]
         assert len(server.connected) == 1
@@ -183,17 +184,17 @@ async def test_an_event_that_just_fits_is_stored() -> None:
     for room in (-1, 0):
         event = final(text="x" * 2000)
         async with publishing() as (sink, server):
-            await sink.deliver([event])
+            await deliver(sink, [event])
             whole = len(server.jetstream.streams["batkol"].messages[0].data) + len(event.id) + 128
         async with publishing(Rules(max_payload=whole + room)) as (sink, server):
-            sizes += [type(outcome) for outcome in await sink.deliver([event])]
+            sizes += [type(outcome) for outcome in await deliver(sink, [event])]
     assert sizes == [Refused, Delivered]
 
 
 async def test_a_server_that_acknowledges_nothing_is_later_and_the_rest_is_not_tried() -> None:
     async with publishing(limits=SHORT) as (sink, server):
         server.acknowledges = False
-        outcomes = await sink.deliver(finals(streams=20, each=1))
+        outcomes = await deliver(sink, finals(streams=20, each=1))
         assert "did not acknowledge the event within 0.2 s" in reason(outcomes[:1])
         assert all(isinstance(outcome, Later) for outcome in outcomes)
         assert len(stored(server)) <= 2 * SHORT.at_once
@@ -203,12 +204,12 @@ async def test_a_server_that_does_not_read_is_later() -> None:
     async with publishing(limits=SHORT) as (sink, server):
         await eventually(lambda: stored_now(sink, final()))
         server.reads = False
-        assert "did not acknowledge" in reason(await sink.deliver([final(seq=2, text="x" * 500_000)]))
+        assert "did not acknowledge" in reason(await deliver(sink, [final(seq=2, text="x" * 500_000)]))
 
 
 async def test_a_subject_that_is_not_permitted_is_said_to_be() -> None:
     async with publishing(Rules(publish=["_INBOX.>", "$JS.API.>"])) as (sink, _):
-        assert "does not permit this user to publish" in reason(await sink.deliver([final()]))
+        assert "does not permit this user to publish" in reason(await deliver(sink, [final()]))
 
 
 @pytest.mark.parametrize(
@@ -225,9 +226,9 @@ async def test_credentials_of_each_kind_are_shown_and_wrong_ones_are_said_to_be_
     rules: Rules, secret: str, wrong: str
 ) -> None:
     async with publishing(rules, secret=secret) as (sink, server):
-        assert await sink.deliver([final()]) == [Delivered()]
+        assert await deliver(sink, [final()]) == [Delivered()]
         async with sink_to(server.url, secret=wrong) as other:
-            text = reason(await other.deliver([final()]))
+            text = reason(await deliver(other, [final()]))
             assert "refuses the credentials" in text
             assert not wrong or wrong not in text
 
@@ -235,33 +236,33 @@ async def test_credentials_of_each_kind_are_shown_and_wrong_ones_are_said_to_be_
 async def test_a_password_that_was_changed_is_later_until_it_fits() -> None:
     """nats-py closes for good then."""
     async with publishing(Rules(token="old"), secret="old") as (sink, server):
-        assert await sink.deliver([final()]) == [Delivered()]
+        assert await deliver(sink, [final()]) == [Delivered()]
         server.rules.token = "new"
         await server.kill()
         await server.start()
-        assert "refuses the credentials" in reason(await sink.deliver([final(seq=2)]))
+        assert "refuses the credentials" in reason(await deliver(sink, [final(seq=2)]))
         server.rules.token = "old"
-        assert await sink.deliver([final(seq=2)]) == [Delivered()]
+        assert await deliver(sink, [final(seq=2)]) == [Delivered()]
 
 
 async def test_with_tls_the_certificate_is_checked(tmp_path: Path) -> None:
     async with NatsDouble(tls=server_side(tmp_path)) as server:
         server.jetstream.add("batkol", "batkol.>")
         async with sink_to(server.url) as sink:
-            assert "failed the TLS handshake" in reason(await sink.deliver([final()]))
+            assert "failed the TLS handshake" in reason(await deliver(sink, [final()]))
         assert server.connected == []
 
         def trusting() -> ssl.SSLContext:
             return ssl.create_default_context(cafile=str(tmp_path / CERTIFICATE))
 
         async with sink_to(server.url, tls=trusting) as sink:
-            assert await sink.deliver([final()]) == [Delivered()]
+            assert await deliver(sink, [final()]) == [Delivered()]
 
 
 async def test_a_server_without_tls_is_shown_nothing_where_the_url_asks_for_tls() -> None:
     async with NatsDouble() as server:
         async with sink_to(server.url.replace("nats://", "tls://"), secret="a-token") as sink:
-            assert "has no TLS" in reason(await sink.deliver([final()]))
+            assert "has no TLS" in reason(await deliver(sink, [final()]))
         assert server.connected == []
 
 
@@ -270,10 +271,10 @@ async def test_another_server_of_the_cluster_is_asked_where_one_is_away() -> Non
         second.jetstream = first.jetstream
         first.jetstream.add("batkol", "batkol.>")
         async with sink_to(first.url, second.url) as sink:
-            assert await sink.deliver([final()]) == [Delivered()]
+            assert await deliver(sink, [final()]) == [Delivered()]
             await first.kill()
-            await sink.deliver([final(seq=2)])
-            assert await sink.deliver([final(seq=2)]) == [Delivered()]
+            await deliver(sink, [final(seq=2)])
+            assert await deliver(sink, [final(seq=2)]) == [Delivered()]
             assert len(second.connected) == 1
 
 
@@ -289,14 +290,14 @@ async def test_what_is_no_nats_server_is_later(said: bytes) -> None:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with sink_to(f"nats://127.0.0.1:{port}", limits=replace(LIMITS, connect_s=0.3)) as sink:
-            assert reason(await sink.deliver([final()])).startswith(f"The NATS server nats://127.0.0.1:{port} ")
+            assert reason(await deliver(sink, [final()])).startswith(f"The NATS server nats://127.0.0.1:{port} ")
 
 
 async def test_while_attempts_fail_the_server_is_left_alone_for_a_while() -> None:
     limits = NatsLimits(connect_s=20.0, backoff=Backoff(60.0, 60.0))
     async with publishing(Rules(token="t"), limits=limits) as (sink, server):
-        first = reason(await sink.deliver([final()]))
-        assert reason(await sink.deliver([final()])) == first
+        first = reason(await deliver(sink, [final()]))
+        assert reason(await deliver(sink, [final()])) == first
         assert len(server.connected) == 1
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from batkol.sinks.delivery import Delivered, Refused
 from batkol.sinks.webhook.sink import WebhookSink
+from support.sinks.batch import deliver
 from support.sinks.envelopes import TEXT, final
 from support.time.waiting import until
 
@@ -45,9 +46,9 @@ async def test_the_example_verifies_each_event_and_prints_it_once(tmp_path: Path
     async with receiver(tmp_path) as (url, printed):
         right, wrong = WebhookSink("crm", url, [OTHER, SECRET]), WebhookSink("crm", url, [OTHER])
         try:
-            assert await right.deliver([final(seq=1), final(seq=2)]) == [Delivered()] * 2
-            assert await right.deliver([final(seq=2), final(seq=3)]) == [Delivered()] * 2
-            (outcome,) = await wrong.deliver([final(seq=4)])
+            assert await deliver(right, [final(seq=1), final(seq=2)]) == [Delivered()] * 2
+            assert await deliver(right, [final(seq=2), final(seq=3)]) == [Delivered()] * 2
+            (outcome,) = await deliver(wrong, [final(seq=4)])
         finally:
             await right.aclose()
             await wrong.aclose()
