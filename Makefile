@@ -13,7 +13,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint format clean nightly e2e cluster e2e-node faults soak bench bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture audit hadolint
+.PHONY: help demo test lint format clean nightly e2e cluster e2e-node faults soak bench bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture package push images sbom audit hadolint
 .DEFAULT_GOAL := help
 
 # Compiled is what is imported, when it is: two thirds of the 95 MB of source in the packages never are.
@@ -133,6 +133,31 @@ screenshots: $(STAMP) chromium  ## the pictures of the console in docs/console
 
 picture: $(STAMP)  ## the picture of the demo, and its lines in README.md
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m support.demo.picture docs/demo.svg README.md
+
+##@ What is published
+
+HELM ?= $(if $(wildcard .tools/bin/helm),.tools/bin/helm,helm)
+SIGN  = $(if $(KEY),--sign --key "$(KEY)" $(if $(KEYRING),--keyring "$(KEYRING)"))
+TAG  ?= $(shell sed -n 's/^version: //p' helm/batkol/Chart.yaml)
+
+package: $(STAMP)  ## the chart in dist/ (KEY=, KEYRING= sign it: provenance)
+	$(BIN)/python helm/generate.py --check
+	$(HELM) package helm/batkol --destination dist $(SIGN)
+
+push: package  ## the chart to an OCI registry (REGISTRY=oci://…/charts)
+	test -n "$(REGISTRY)" || { echo "Name the registry: make push REGISTRY=oci://registry.example.com/charts"; exit 2; }
+	$(HELM) push dist/batkol-$(TAG).tgz "$(REGISTRY)"
+
+images:  ## push both images with provenance and SBOM (REGISTRY=)
+	test -n "$(REGISTRY)" || { echo "Name the registry: make images REGISTRY=registry.example.com/voice"; exit 2; }
+	for target in service:batkol operator:batkol-operator; do \
+		docker buildx build --target "$${target%%:*}" --tag "$(REGISTRY)/$${target##*:}:$(TAG)" \
+			--build-arg "VERSION=$(TAG)" --build-arg "REVISION=$$(git rev-parse HEAD)" \
+			--platform linux/amd64,linux/arm64 --provenance=mode=max --sbom=true --push . || exit; \
+	done
+
+sbom: $(STAMP)  ## the Python packages of each image, as CycloneDX, in dist/
+	$(BIN)/python tools/sbom.py dist
 
 ##@ What goes into the images
 

@@ -40,7 +40,20 @@ KINDS = [
 ]
 """All kinds; the policy has one rule for what they share, so three of them are enough for `make test`."""
 
-PLANS = {"everything": EVERYTHING, "routed": ROUTED}
+ADDED: dict[str, Any] = {
+    "service": {"type": "LoadBalancer", "port": 443},
+    "pod": {
+        "sidecars": [{"name": "proxy", "image": "proxy:1", "securityContext": {"runAsUser": 65532}}],
+        "initContainers": [{"name": "fetch", "image": "fetch:1"}],
+        "caBundle": {"secretRef": {"name": "authorities", "key": "ca.pem"}},
+        "volumes": [
+            {"name": "models", "persistentVolumeClaim": {"claimName": "models"}},
+            {"name": "vault", "csi": {"driver": "secrets-store.csi.k8s.io"}},
+            {"name": "sts", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+        ],
+    },
+}
+PLANS = {"everything": EVERYTHING, "routed": ROUTED, "added": ADDED}
 
 
 @cache
@@ -158,6 +171,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Object], Object]]] = {
         set_at("spec.template.spec.initContainers.0.securityContext.privileged", True),
     ),
     "a service for other pods": ("Service", set_at("spec.selector", {"app": "theirs"})),
+    "a balancer for the internal port": ("Service", set_at("spec.type", "LoadBalancer")),
+    "a port of every node for the internal port": ("Service", set_at("spec.type", "NodePort")),
     "a service by another name": ("Service", set_at("spec.type", "ExternalName")),
     "another's address": ("Service", set_at("spec.externalIPs", ["10.0.0.1"])),
     "a budget that blocks other pods": ("PodDisruptionBudget", set_at("spec.selector", {"matchLabels": {}})),
@@ -200,6 +215,19 @@ def test_and_so_is_a_change_that_makes_it_reach_further(what: str) -> None:
     ours = planned(kind)
 
     assert len(refused(PLURALS[kind], ours, altered(ours))) == 1
+
+
+def test_an_account_that_the_installer_allows_may_be_named() -> None:
+    """And no other: the case `everything` allows two."""
+    (allowing,) = [each for each in snapshot("everything") if each["kind"] == "ValidatingAdmissionPolicy"]
+    user = "system:serviceaccount:batkol-system:voice"
+    for account, taken in (("calls", True), ("shared", True), ("default", False)):
+        made = plan(agent(pod={"serviceAccountName": account}), AROUND)
+        for kind in ("Deployment", "RoleBinding"):
+            found = refusals(allowing, Request(PLURALS[kind], None, one(made, kind), user))
+            assert (found == []) is taken, (account, found)
+            assert len(refused(PLURALS[kind], None, one(made, kind))) == 1, "the default allows none"
+            assert all("admissionPolicy.serviceAccounts" in each for each in found)
 
 
 def test_what_others_have_added_to_an_agents_workload_stands() -> None:

@@ -52,6 +52,16 @@ def test_artifact_hub_is_told_what_it_asks_for() -> None:
     assert definition["version"] in [version["name"] for version in crd["spec"]["versions"]]
 
 
+def test_every_address_of_the_project_is_below_its_home() -> None:
+    """One place to change: alerts lead to `home` too, where no other address is given."""
+    chart = load("Chart.yaml")
+    addresses = [chart["icon"], *chart["sources"], *(each["url"] for each in chart["maintainers"])]
+
+    assert chart["home"].startswith("https://")
+    assert [each for each in addresses if not each.startswith(chart["home"])] == []
+    assert (ROOT / "docs" / chart["icon"].rpartition("/")[2]).is_file()
+
+
 def test_the_images_told_are_those_installed() -> None:
     values = load("values.yaml")
     version = load("Chart.yaml")["appVersion"]

@@ -53,9 +53,36 @@ def test_everything_else_it_may_is_listed_here() -> None:
         ("", "events"): {"create"},
         ("", "secrets"): {"create", "update"},
         ("", "pods"): {"list", "watch", "patch"},
+        ("core.openfeature.dev", "featureflags"): {"get", "list", "watch"},
         ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
         ("kopf.dev", "clusterkopfpeerings"): {"list", "watch"},
         ("kopf.dev", "clusterkopfpeerings:batkol-operator"): {"get", "patch"},
+    }
+
+
+def test_the_clusters_roles_read_and_write_voice_agents() -> None:
+    """`view` reads, `edit` and `admin` write: by roles that Kubernetes adds to them. Nobody may write the status."""
+    objects = snapshot("default")
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    added = {
+        role["metadata"]["name"]: sorted(
+            key.removeprefix(prefix) for key in role["metadata"]["labels"] if key.startswith(prefix)
+        )
+        for role in objects
+        if role["kind"] == "ClusterRole"
+    }
+
+    assert {name: to for name, to in added.items() if to} == {
+        "batkol-operator-view": ["admin", "edit", "view"],
+        "batkol-operator-edit": ["admin", "edit"],
+    }
+    assert rights(objects, "ClusterRole", "batkol-operator-view") == {
+        ("batkol.dev", each): {"get", "list", "watch"}
+        for each in ("voiceagents", "voiceagents/status", "voiceagents/scale")
+    }
+    assert rights(objects, "ClusterRole", "batkol-operator-edit") == {
+        ("batkol.dev", "voiceagents"): {"create", "update", "patch", "delete", "deletecollection"},
+        ("batkol.dev", "voiceagents/scale"): {"update", "patch"},
     }
 
 

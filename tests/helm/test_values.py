@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # has no types
 import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
 
-from support.chart.files import CHART, DEFAULT, cases, load, schema
+from support.chart.files import CHART, DEFAULT, LOADER, ROOT, cases, load, schema
+
+EXAMPLES = ROOT / "helm/examples"
 
 OPEN = {
     "commonLabels", "commonAnnotations", "serviceAccount.annotations", "resources.requests", "resources.limits",
     "podAnnotations", "podLabels", "nodeSelector", "affinity.nodeAffinity", "affinity.podAffinity",
     "affinity.podAntiAffinity", "networkPolicy.monitoringNamespaceSelector.matchLabels", "monitoring.podMonitor.labels",
+    "monitoring.serviceMonitor.labels", "podSecurityContext", "securityContext", "dnsConfig",
     "monitoring.prometheusRule.labels", "monitoring.dashboards.annotations", "sample.spec", "global",
 }  # fmt: skip
 """Objects whose keys are Kubernetes's, the user's, or Helm's, and not the chart's."""
@@ -45,6 +50,28 @@ def objects(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_the_schema_takes_the_values(case: str) -> None:
     jsonschema.Draft7Validator.check_schema(schema())
     assert list(jsonschema.Draft7Validator(schema()).iter_errors(values(case))) == []
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: str(path.stem))
+def test_the_schema_takes_the_examples(path: Path) -> None:
+    """Of Argo CD's and Flux's objects, what they hand to Helm."""
+    documents = list(yaml.load_all(path.read_text(), LOADER))
+    given = documents[-1]
+    if "values" not in path.stem:
+        spec = given["spec"]
+        given = spec["values"] if "values" in spec else spec["source"]["helm"]["valuesObject"]
+    merged = _over(load("values.yaml"), given)
+
+    assert given
+    assert list(jsonschema.Draft7Validator(schema()).iter_errors(merged)) == []
+
+
+def test_what_is_only_rendered_names_a_key_of_its_own() -> None:
+    """Argo CD looks nothing up: each rendering would make another key, and replace every pod."""
+    application = yaml.load((EXAMPLES / "argocd-application.yaml").read_text(), LOADER)
+
+    assert application["spec"]["source"]["helm"]["valuesObject"]["operatorKey"]["existingSecret"]
+    assert "ServerSideApply=true" in application["spec"]["syncPolicy"]["syncOptions"]
 
 
 def test_the_schema_knows_exactly_the_default_values() -> None:
@@ -110,6 +137,12 @@ def test_items_of_lists_are_closed_too() -> None:
         ("operatorKey.key", "../key"),
         ("resyncSeconds", "60"),
         ("test.publicBaseUrl", "voice.example.com"),
+        ("imageRegistry", "/voice"),
+        ("strategy.type", "Never"),
+        ("strategy.rollingUpdate.maxSurge", "some"),
+        ("dnsPolicy", "ClusterFirstWithHostNet"),
+        ("admissionPolicy.serviceAccounts", ["*"]),
+        ("monitoring.prometheusRule.runbookBaseUrl", "docs"),
     ],
 )
 def test_what_cannot_work_is_refused(path: str, value: Any) -> None:

@@ -60,10 +60,12 @@ annotations:
 {{- define "batkol.image" -}}
 {{- $image := index . 0 -}}
 {{- $root := index . 1 -}}
+{{- $registry := default (dig "imageRegistry" "" (default dict $root.Values.global)) $root.Values.imageRegistry -}}
+{{- $repository := ternary (printf "%s/%s" (trimSuffix "/" $registry) $image.repository) $image.repository (ne $registry "") -}}
 {{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $image.repository (default $root.Chart.AppVersion $image.tag) -}}
+{{- printf "%s:%s" $repository (default $root.Chart.AppVersion $image.tag) -}}
 {{- end -}}
 {{- end -}}
 
@@ -71,21 +73,13 @@ annotations:
 {{- default (printf "%s-key" (include "batkol.fullname" .)) .Values.operatorKey.existingSecret -}}
 {{- end -}}
 
-{{- /* What the "restricted" level of the Pod Security Standards asks of a pod and of a container, and a read-only root. */ -}}
+{{- /* Of every pod of the chart. By default what the "restricted" level of the Pod Security Standards asks, and a read-only root. */ -}}
 {{- define "batkol.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-seccompProfile:
-  type: RuntimeDefault
+{{- toYaml .Values.podSecurityContext -}}
 {{- end -}}
 
 {{- define "batkol.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- toYaml .Values.securityContext -}}
 {{- end -}}
 
 {{- /* (list mode kind root) → "true" where the object is wanted: Auto asks the cluster. */ -}}
@@ -130,6 +124,10 @@ and templates/admission-policy.yaml says to which objects of these kinds.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get]
+# The flags of `spec.flagsFrom`, where the OpenFeature Operator is.
+- apiGroups: [core.openfeature.dev]
+  resources: [featureflags]
+  verbs: [get, list, watch]
 {{- range $group, $resources := fromYaml (include "batkol.children" .) }}
 - apiGroups: [{{ $group | quote }}]
   resources: [{{ join ", " $resources }}]

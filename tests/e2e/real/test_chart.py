@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -47,6 +48,7 @@ VERSIONS = sorted(
 OF_OTHERS = {"kopf.dev", "batkol.dev", "monitoring.coreos.com"}
 """Groups that Kubernetes has no schemas of."""
 
+EXAMPLES = CHART.parent / "examples"
 TOLD = "app.kubernetes.io/instance"
 
 
@@ -210,6 +212,80 @@ def test_monitors_and_rules_follow_the_cluster(program: Path) -> None:
     assert kinds() == set()
     assert kinds("PodMonitor") == {"PodMonitor"}
     assert kinds("PodMonitor", "PrometheusRule") == {"PodMonitor", "PrometheusRule"}
+
+
+def test_a_service_monitor_comes_in_the_place_of_the_pod_monitor(program: Path) -> None:
+    known = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in ("PodMonitor", "ServiceMonitor")]
+    objects = render(program, DEFAULT, *known, "--set=monitoring.serviceMonitor.mode=Auto")
+    found = {each["kind"]: each for each in objects}
+    (service,) = [each for each in objects if each["kind"] == "Service"]
+
+    assert "PodMonitor" not in found
+    assert found["ServiceMonitor"]["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["spec"]["selector"] == found["Deployment"]["spec"]["selector"]["matchLabels"]
+    assert [port["name"] for port in service["spec"]["ports"]] == ["metrics"]
+
+
+def test_alerts_lead_to_the_projects_own_pages_unless_told_otherwise(program: Path) -> None:
+    rendered = render(program, DEFAULT, "--set=monitoring.prometheusRule.mode=Enabled")
+    rules = [each["spec"] for each in rendered if each["kind"] == "PrometheusRule"]
+    addresses = set(re.findall(r'"runbook_url": "([^"#]*)', json.dumps(rules)))
+
+    assert addresses == {f"{load('Chart.yaml')['home']}/docs/runbooks.md"}
+
+
+def test_one_registry_is_before_both_images(program: Path) -> None:
+    def images(*settings: str) -> set[str]:
+        (operator,) = [each for each in render(program, DEFAULT, *settings) if each["kind"] == "Deployment"]
+        container = operator["spec"]["template"]["spec"]["containers"][0]
+        return {container["image"], *(each["value"] for each in container["env"] if each["name"] == "SERVICE_IMAGE")}
+
+    assert images() == {"batkol-operator:0.1.0", "batkol:0.1.0"}
+    ours = {"mirror.example.com/voice/batkol-operator:0.1.0", "mirror.example.com/voice/batkol:0.1.0"}
+    assert images("--set=imageRegistry=mirror.example.com/voice") == ours
+    assert images("--set=global.imageRegistry=mirror.example.com/voice/") == ours
+    assert images("--set=imageRegistry=mirror.example.com/voice,global.imageRegistry=other.example.com") == ours
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*-values.yaml")), ids=lambda path: str(path.stem))
+def test_an_example_renders_what_a_cluster_takes(program: Path, path: Path) -> None:
+    objects = render(program, DEFAULT, "--values", str(path))
+    groups = OF_OTHERS | {"monitoring.googleapis.com"}
+
+    assert not any(unrestricted(spec) for _, spec in pods(objects))
+    for each in objects:
+        if each["apiVersion"].split("/")[0] not in groups:
+            found = validator(VERSIONS[-1], each["kind"], each["apiVersion"]).iter_errors(each)
+            assert [error.message for error in found] == [], identity(each)
+
+
+def test_the_package_has_what_a_cluster_needs_and_nothing_of_the_tests(program: Path, tmp_path: Path) -> None:
+    helm(program, "package", str(CHART), "--destination", str(tmp_path))
+    (package,) = tmp_path.iterdir()
+    with tarfile.open(package) as archive:
+        names = archive.getnames()
+
+    assert package.name == f"batkol-{load('Chart.yaml')['version']}.tgz"
+    assert {"batkol/values.schema.json", "batkol/files/crds/voiceagents.yaml"} <= set(names)
+    assert not [name for name in names if name.startswith("batkol/ci/")]
+
+
+def test_a_parent_chart_may_turn_it_off(program: Path, tmp_path: Path) -> None:
+    """Helm hands the condition on to the chart, whose schema takes no unknown value."""
+    parent = tmp_path / "parent"
+    (parent / "charts").mkdir(parents=True)
+    dependency = {"name": "batkol", "version": "0.1.0", "condition": "batkol.enabled"}
+    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (parent / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (parent / "values.yaml").write_text("batkol: {enabled: true}\n")
+    helm(program, "package", str(CHART), "--destination", str(parent / "charts"))
+
+    def made(*settings: str) -> list[Object]:
+        done = helm(program, "template", "shop", str(parent), "--kube-version", "1.34.0", *settings)
+        return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+    assert [each["kind"] for each in made()].count("Deployment") == 1
+    assert made("--set=batkol.enabled=false") == []
 
 
 def test_the_rules_are_the_files_with_an_address_before_the_runbooks(rendered: dict[str, list[Object]]) -> None:
