@@ -24,10 +24,12 @@ from batkol_operator.pods.client import PodClient
 from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.reconcile.owned_objects import UNREADABLE
 from batkol_operator.reconcile.reconciler import Context
+from batkol_operator.resources.flag_sources import FEATURE_FLAG, FEATURE_FLAGS
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, ClusterFacts, Plan, plan
 from batkol_operator.settings import OperatorSettings
 from batkol_operator.tracing import tracer_provider
 from batkol_operator.watch.cache import POD, ObjectCache
+from batkol_operator.watch.feature_flags import FeatureFlagCache
 from batkol_otel.environment import mend
 
 log = structlog.get_logger()
@@ -87,16 +89,17 @@ async def _build_context(
     stack.callback(provider.shutdown)
     made = Cluster(
         overrides.access(),
-        overrides.owned_kinds,
+        (*overrides.owned_kinds, FEATURE_FLAG),
         concurrency=settings.api_concurrency,
         on_request=lambda verb: metrics.requests.labels(verb).inc(),
     )
     cluster = await stack.enter_async_context(made)
-    kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
+    kinds = OptionalKinds(cluster, OPTIONAL_KINDS | {FEATURE_FLAGS})
     watched = watched_kinds(overrides.owned_kinds, UNREADABLE, await kinds.absent())
     context = Context(
         cluster=cluster,
         cache=ObjectCache([POD, *((version, kind) for version, kind, _ in watched)]),
+        feature_flags=FeatureFlagCache(watched=FEATURE_FLAGS in await kinds.present()),
         pod_client=await stack.enter_async_context(PodClient(settings.pod_port)),
         plan=overrides.plan,
         owned_kinds=overrides.owned_kinds,

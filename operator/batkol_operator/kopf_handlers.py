@@ -21,6 +21,7 @@ from batkol_operator.kube.names import AGENT, GROUP, PLURAL, VERSION
 from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.reconcile.loop import AgentLoop, error_location
 from batkol_operator.reconcile.reconciler import Context
+from batkol_operator.resources.flag_sources import FEATURE_FLAG
 from batkol_operator.watch.cache import ObjectCache
 
 log = structlog.get_logger()
@@ -78,7 +79,20 @@ def registry(
 
     for version, kind, plural in (PODS, *watched):
         _watch(handlers, context.cache, version, kind, plural)
+    if context.feature_flags.watched:
+        _watch_flags(handlers, context)
     return handlers
+
+
+def _watch_flags(handlers: kopf.OperatorRegistry, context: Context) -> None:
+    version, _, plural = FEATURE_FLAG
+    group, _, of = version.rpartition("/")
+
+    @kopf.on.event(group, of, plural, registry=handlers, id=f"{plural}-changed")
+    async def changed(event: kopf.RawEvent, **_: Any) -> None:
+        body = event["object"]
+        if context.feature_flags.observe(body, deleted=event["type"] == "DELETED"):
+            context.cache.wake_namespace(str(body["metadata"].get("namespace", "")))
 
 
 async def _run_until_stopped(stopped: kopf.DaemonStopped, loop: AgentLoop) -> None:

@@ -70,6 +70,15 @@ async def test_an_agent_from_its_creation_to_its_end(api: KubeApi, key_file: Pat
         patch(api, LIVE, data={"tuning.json": "{}"})
         await until(lambda: "240" in api.store.get(LIVE)["data"]["tuning.json"])
 
+        house = Key("core.openfeature.dev", "featureflags", NAMESPACE, "house")
+        named: Manifest = {"metadata": {"name": "house", "namespace": NAMESPACE}}
+        api.store.create(house, {**named, "spec": {"flagSpec": {"flags": {}}}})
+        patch(api, AGENT, spec={"flagsFrom": [{"name": "house"}]})
+        await until(lambda: "FlagsMerged" in json.dumps(api.store.get(AGENT)["status"]))
+        patch(api, house, spec={"flagSpec": {"flags": {"warm": {"state": "ENABLED", "variants": {"on": True}}}}})
+        await until(lambda: "warm" in api.store.get(LIVE)["data"]["flags.json"])
+        api.store.delete(house)
+
         api.store.delete(DEPLOYMENT)
         await until(lambda: DEPLOYMENT in api.store.objects)
 

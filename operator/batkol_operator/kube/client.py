@@ -148,6 +148,14 @@ class Cluster:
             return []
         return [{**each, "apiVersion": api_version, "kind": kind} for each in found]
 
+    async def find(self, api_version: str, kind: str, namespace: str, name: str) -> Manifest | None:
+        """Return an object; None if it does not exist."""
+        try:
+            async with self._request("get", f"{kind} {name}"):
+                return read_object(await self._http.get(self._path(api_version, kind, namespace, name)))
+        except _MissingError:
+            return None
+
     async def delete(self, api_version: str, kind: str, namespace: str, name: str) -> None:
         """Delete an object. One that does not exist is no error."""
         try:

@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from batkol_operator.kube import names
 from batkol_operator.model.connections import Google, InternalApi, Twilio
 from batkol_operator.model.database import DatabaseSpec
-from batkol_operator.model.exposure import Exposure, NetworkPolicy
+from batkol_operator.model.exposure import Exposure, NetworkPolicy, ServiceSpec
+from batkol_operator.model.flag_sources import FeatureFlagRef, FlagdSpec
 from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule, listed, listed_by
 from batkol_operator.model.pod import PodSpec
 from batkol_operator.model.recognition import Endpointing, Recognition
@@ -83,6 +84,20 @@ class Spec(ResourcePart):
             field=".sinks",
             reason="FieldValueForbidden",
         ),
+        ResourceRule(
+            cel="!has(self.flagd) || (!has(self.streaming) && (!has(self.flags) || size(self.flags) == 0) && "
+            "(!has(self.flagsFrom) || size(self.flagsFrom) == 0) && (!has(self.reply) || !has(self.reply.enabled)))",
+            holds=lambda part: (
+                part.flagd is None
+                or not (
+                    part.streaming or part.flags or part.flags_from or (part.reply and part.reply.enabled is not None)
+                )
+            ),
+            message="may not be specified when `streaming`, `flags`, `flagsFrom` or `reply.enabled` is: the pods would "
+            "not follow them, because flagd has the flags",
+            field=".flagd",
+            reason="FieldValueForbidden",
+        ),
     )
 
     image: Image = Field(
@@ -99,6 +114,18 @@ class Spec(ResourcePart):
     )
     flags: dict[FlagName, Flag] = Field(
         {}, max_length=64, description="Live. Raw flag definitions, in flagd's format, by name."
+    )
+    flags_from: tuple[FeatureFlagRef, ...] = Field(
+        (),
+        max_length=16,
+        json_schema_extra=listed_by("name"),
+        description="Live. Objects of the OpenFeature Operator whose flags are added to those of the spec. A flag that "
+        "several have is taken from the spec, or else from the first of them in the order of their names.",
+    )
+    flagd: FlagdSpec | None = Field(
+        None,
+        description="A flagd whose definitions the pods follow in the place of `streaming`, `flags`, `flagsFrom` and "
+        "`reply.enabled`. A change rolls the pods.",
     )
     reply: ReplySpec | None = Field(
         None,
@@ -134,10 +161,16 @@ class Spec(ResourcePart):
     exposure: Exposure | None = Field(
         None, description="Ingress or HTTPRoute for Twilio's requests; absent: route them to the Service yourself."
     )
+    service: ServiceSpec = Field(
+        default_factory=ServiceSpec, description="The Service that leads Twilio's requests to the pods."
+    )
     network_policy: NetworkPolicy = Field(
         default_factory=NetworkPolicy, description="Namespaces that may open connections to the pods."
     )
-    pod: PodSpec = Field(default_factory=PodSpec, description="Resources, placement and labels of the pods.")
+    pod: PodSpec = Field(
+        default_factory=PodSpec,
+        description="Resources, placement and labels of the pods, and what a team adds to them.",
+    )
 
 
 class Metadata(ResourcePart):

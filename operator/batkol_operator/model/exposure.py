@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
@@ -68,6 +69,30 @@ class Exposure(ResourcePart):
     ingress: Ingress | None = Field(None, description="Expose the pods by an Ingress.")
     http_route: HTTPRoute | None = Field(
         None, alias="httpRoute", description="Expose the pods by an HTTPRoute of the Gateway API."
+    )
+
+
+class ServiceType(StrEnum):
+    """Type of the agent's Service."""
+
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+class ServiceSpec(ResourcePart):
+    """The Service that leads Twilio's requests to the pods."""
+
+    type: ServiceType = Field(
+        ServiceType.CLUSTER_IP,
+        description="ClusterIP: for an Ingress, a route, or a proxy of yours. NodePort and LoadBalancer open the port "
+        "`public` to other networks; the internal API then has only the headless Service `NAME-fleet`.",
+    )
+    port: int = Field(
+        8080, ge=1, le=65_535, description="Port `public` of the Service, such as 443 behind a balancer that ends TLS."
+    )
+    annotations: dict[str, AnnotationValue] = Field(
+        {}, max_length=64, description="Annotations of the Service, such as those for a cloud's balancer."
     )
 
 

@@ -42,13 +42,29 @@ class ResourceRule:
 
 def not_both(field: str, other: str, why: str) -> ResourceRule:
     """Return the rule that a field may not stand beside another one. Both are named as in YAML."""
-    mine, others = (re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name) for name in (field, other))
+    mine, others = _attribute(field), _attribute(other)
     return ResourceRule(
         cel=f"!(has(self.{field}) && has(self.{other}))",
         holds=lambda part: getattr(part, mine) is None or getattr(part, others) is None,
         message=f"may not be specified when `{other}` is: {why}",
         field=f".{field}",
         reason="FieldValueForbidden",
+    )
+
+
+def _attribute(field: str) -> str:
+    """Return the name of a field in Python: `downward_api` for `downwardAPI`."""
+    return re.sub("[A-Z]+", lambda capitals: f"_{capitals[0].lower()}", field)
+
+
+def exactly_one(*fields: str, why: str = "") -> ResourceRule:
+    """Return the rule that one of the fields stands, and no other of them. They are named as in YAML."""
+    mine = tuple(_attribute(name) for name in fields)
+    given = ", ".join(f"has(self.{field})" for field in fields)
+    return ResourceRule(
+        cel=f"size([{given}].filter(each, each)) == 1",
+        holds=lambda part: sum(getattr(part, name) is not None for name in mine) == 1,
+        message=f"must have one of {', '.join(f'`{field}`' for field in fields)}, and only one{why}",
     )
 
 

@@ -12,10 +12,13 @@ from batkol_operator.model.part import ResourcePart, listed_by, sized
 class Condition(ResourcePart):
     """One statement about the agent, as `metav1.Condition`."""
 
-    type: Literal["Ready", "Available", "TuningApplied", "ReplyApplied", "SinksDeliver", "Stalled"] = Field(
-        description="Ready is the sum of the others: Available (the Deployment), TuningApplied and, where "
-        "`spec.reply` is, ReplyApplied (both counted from the revisions that the pods report), and not Stalled (a "
-        "problem that waiting does not solve). SinksDeliver, where `spec.sinks` is, stands beside it.",
+    type: Literal["Ready", "Available", "TuningApplied", "ReplyApplied", "FlagsMerged", "SinksDeliver", "Stalled"] = (
+        Field(
+            description="Ready is the sum of the others: Available (the Deployment), TuningApplied and, where "
+            "`spec.reply` is, ReplyApplied (both counted from the revisions that the pods report), and not Stalled (a "
+            "problem that waiting does not solve). SinksDeliver, where `spec.sinks` is, and FlagsMerged, where "
+            "`spec.flagsFrom` is, stand beside it.",
+        )
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     observed_generation: int = Field(
@@ -61,7 +64,7 @@ class Status(ResourcePart):
     streaming: str | None = Field(
         None,
         max_length=64,
-        description="Calls with streaming recognition: Enabled, Disabled, Rollout 5%, or Custom for a raw flag.",
+        description="Calls with streaming recognition: Enabled, Disabled, Rollout 5%, Custom for a raw flag, or Flagd.",
     )
     reply_revision: str | None = Field(
         None,
@@ -78,5 +81,5 @@ class Status(ResourcePart):
     replies: str | None = Field(
         None,
         max_length=64,
-        description="Whether the agent answers: Enabled, Disabled, or Custom for a raw flag.",
+        description="Whether the agent answers: Enabled, Disabled, Custom for a raw flag, or Flagd.",
     )

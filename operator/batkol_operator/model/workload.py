@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by, not_both
+from batkol_operator.model.secret_key import SecretKey
 
 _HTTP_URL: Final = r"^https?://[^\s]+$"
 
@@ -119,12 +120,28 @@ class Presence(StrEnum):
 class Telemetry(ResourcePart):
     """Traces, metrics and logs."""
 
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel="!has(self.otlpHeadersSecretRef) || has(self.otlpEndpoint)",
+            holds=lambda part: part.otlp_headers_secret_ref is None or part.otlp_endpoint is not None,
+            message="may not be specified without `otlpEndpoint`: nothing would be sent with the headers",
+            field=".otlpHeadersSecretRef",
+            reason="FieldValueForbidden",
+        ),
+    )
+
     otlp_endpoint: str | None = Field(
         None,
         max_length=2048,
         pattern=_HTTP_URL,
         description="Collector for traces and metrics, OTLP over gRPC, such as `http://collector.observability:4317`; "
         "absent: none are sent. A change rolls the pods.",
+    )
+    otlp_headers_secret_ref: SecretKey | None = Field(
+        None,
+        description="Secret key with headers for the collector, `name=value` separated by commas, such as a tenant or "
+        "a token. A change of the reference rolls the pods; a change of the Secret takes effect in pods that start "
+        "after it.",
     )
     trace_url: str | None = Field(
         None,

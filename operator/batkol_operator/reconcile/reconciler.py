@@ -7,6 +7,7 @@ spec and the cluster's state. State kept between passes only saves requests, and
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.pods.client import NoReport, PodReports, Report
 from batkol_operator.pods.poll_schedule import PollSchedule
+from batkol_operator.reconcile.flag_sources import read_sources, source_names
 from batkol_operator.reconcile.owned_objects import OwnedObjects, WantedObjects
 from batkol_operator.reconcile.pod_annotations import PodAnnotations
+from batkol_operator.resources.flag_sources import MergedFlags
 from batkol_operator.resources.flags import replies, summary
 from batkol_operator.resources.plan import ClusterFacts, Plan
 from batkol_operator.resources.secret import api_token
@@ -32,6 +35,7 @@ from batkol_operator.status.facts import AgentProblem, Facts, Revisions, counted
 from batkol_operator.status.writer import StatusWriter
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import AgentKey, ObjectCache
+from batkol_operator.watch.feature_flags import FeatureFlagCache
 from batkol_operator.watch.object_state import Body, PodState, digest
 
 SERVER_ERRORS_TOLERATED: Final = 5
@@ -49,6 +53,7 @@ class Context:
 
     cluster: Cluster
     cache: ObjectCache
+    feature_flags: FeatureFlagCache
     pod_client: PodReports
     plan: Callable[[VoiceAgent, ClusterFacts], Plan]
     owned_kinds: OwnedKinds
@@ -83,6 +88,8 @@ class _Desired:
     revisions: Revisions
     warnings: tuple[str, ...]
     sinks: tuple[str, ...]
+    merged: MergedFlags
+    sources: tuple[str, ...]
     streaming: str
     replies: str
 
@@ -123,7 +130,7 @@ class Reconciler:
             return PassOutcome("paused", self._context.resync_s)
         generation = int(body["metadata"].get("generation", 0))
         try:
-            desired = await self._plan(body)
+            desired = await self._plan(body, now)
         except SpecError as error:
             unusable = AgentProblem(
                 "InvalidSpec", f"The operator cannot use the spec: {error} Nothing changes until the spec is corrected."
@@ -142,15 +149,18 @@ class Reconciler:
         next_in = min(self._context.resync_s, max(0.0, due - now))
         return PassOutcome("unchanged" if trace.idle else "applied", next_in)
 
-    async def _plan(self, body: Body) -> _Desired:
+    async def _plan(self, body: Body, now: float) -> _Desired:
         metadata, kinds = body["metadata"], await self._context.optional_kinds.present()
+        flags = await self._feature_flags(body, kinds, now)
         marks = [dict(metadata.get(part) or {}) for part in ("labels", "annotations")]
-        state = digest([metadata["uid"], metadata.get("generation"), *marks, sorted(kinds)])
+        texts = {name: document.decode() for name, document in flags.items()}
+        state = digest([metadata["uid"], metadata.get("generation"), *marks, sorted(kinds), texts])
         if self._desired is None or self._desired.digest != state:
             agent = VoiceAgent.read(body)
             namespace, name = self.agent
             token = api_token(self._context.key, namespace=namespace, name=name, uid=agent.metadata.uid)
-            cluster = ClusterFacts(self._context.image, token, kinds, self._context.operator_namespace)
+            documents = {name: json.loads(document) for name, document in flags.items()}
+            cluster = ClusterFacts(self._context.image, token, kinds, self._context.operator_namespace, documents)
             plan = self._context.plan(agent, cluster)
             self._desired = _Desired(
                 digest=state,
@@ -160,10 +170,18 @@ class Reconciler:
                 revisions=Revisions(plan.tuning_revision, plan.flags_revision, plan.reply_revision),
                 warnings=plan.warnings,
                 sinks=tuple(sink.name for sink in agent.spec.sinks),
-                streaming=summary(agent.spec),
-                replies=replies(agent.spec),
+                merged=plan.merged,
+                sources=tuple(source.name for source in agent.spec.flags_from),
+                streaming=summary(agent.spec, plan.merged),
+                replies=replies(agent.spec, plan.merged),
             )
         return self._desired
+
+    async def _feature_flags(self, body: Body, kinds: frozenset[str], now: float) -> dict[str, bytes]:
+        names_, cache = source_names(body), self._context.feature_flags
+        if now >= self._list_at:
+            cache.forget(self.agent[0], names_)
+        return await read_sources(self.agent[0], names_, kinds, self._context.cluster, cache)
 
     async def _apply(self, desired: _Desired, trace: PassTrace, now: float) -> AgentProblem | None:
         try:
@@ -214,6 +232,8 @@ class Reconciler:
             problem=problem,
             warnings=desired.warnings if desired else (),
             sinks=desired.sinks if desired else (),
+            merged=desired.merged if desired else MergedFlags(),
+            sources=desired.sources if desired else (),
             streaming=desired.streaming if desired else "",
             replies=desired.replies if desired else "",
             selector=names.selector_text(self.agent[1]),

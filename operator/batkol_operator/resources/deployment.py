@@ -10,13 +10,14 @@ from typing import Final
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.part import ResourcePart
+from batkol_operator.resources.added import added_containers, resolving
 from batkol_operator.resources.environment import environment
+from batkol_operator.resources.identity import account_name
 from batkol_operator.resources.lifetime import grace_period, lifetime, progress_deadline
 from batkol_operator.resources.live import revision
-from batkol_operator.resources.objects import owned_object
+from batkol_operator.resources.objects import owned_object, written
 from batkol_operator.resources.security import container_security, pod_security
-from batkol_operator.resources.volumes import TMP, mounts, volumes
+from batkol_operator.resources.volumes import mounts, shared_mounts, volumes
 
 API_REVISION: Final = "batkol.dev/api-revision"
 """Annotation of the template: pods read the token of the internal API at start only, so a new one has to roll them."""
@@ -56,21 +57,22 @@ def _template(agent: VoiceAgent, *, image: str, token: str) -> Manifest:
 
 def _pod(agent: VoiceAgent, image: str) -> Manifest:
     spec, name = agent.spec, agent.metadata.name
+    first = [*added_containers(agent), *([_migration(agent, image)] if spec.database else [])]
     pod: Manifest = {
-        "serviceAccountName": name,
+        "serviceAccountName": account_name(agent),
         "automountServiceAccountToken": True,  # for the watch of the one ConfigMap
         "enableServiceLinks": False,  # a Service named `internal` would set INTERNAL_PORT to a URL
         "terminationGracePeriodSeconds": grace_period(spec.calls),
         "securityContext": pod_security(),
         "containers": [_container(agent, image)],
-        **({"initContainers": [_migration(agent, image)]} if spec.database else {}),
+        **({"initContainers": first} if first else {}),
         "volumes": volumes(agent),
         "topologySpreadConstraints": [
             _spread(name, "topology.kubernetes.io/zone"),
             _spread(name, "kubernetes.io/hostname"),
         ],
     }
-    return pod | _placing(agent)
+    return pod | _placing(agent) | resolving(agent)
 
 
 def _container(agent: VoiceAgent, image: str) -> Manifest:
@@ -94,19 +96,21 @@ def _migration(agent: VoiceAgent, image: str) -> Manifest:
     return {
         **_program(agent, image, names.MIGRATION),
         "args": ["migrate", "--if-reachable"],
-        "volumeMounts": [dict(TMP)],
+        "volumeMounts": shared_mounts(agent),
         "terminationMessagePolicy": "FallbackToLogsOnError",  # puts its last sentence into the agent's status
     }
 
 
 def _program(agent: VoiceAgent, image: str, name: str) -> Manifest:
     """Return the fields that all containers of a pod share."""
-    resources = agent.spec.pod.resources
+    pod = agent.spec.pod
+    resources = pod.resources
     return {
         "name": name,
         "image": image,
         "imagePullPolicy": str(agent.spec.image.pull_policy),
         "env": environment(agent),
+        **({"envFrom": [written(each) for each in pod.env_from]} if pod.env_from else {}),
         "resources": {
             "requests": dict(sorted(resources.requests.items())),
             "limits": dict(sorted(resources.limits.items())),
@@ -123,17 +127,14 @@ def _placing(agent: VoiceAgent) -> Manifest:
     if pod.node_selector:
         placing["nodeSelector"] = dict(sorted(pod.node_selector.items()))
     if pod.tolerations:
-        placing["tolerations"] = [_written(toleration) for toleration in pod.tolerations]
+        placing["tolerations"] = [written(toleration) for toleration in pod.tolerations]
     if pod.affinity:
-        placing["affinity"] = _written(pod.affinity)
+        placing["affinity"] = written(pod.affinity)
     if pod.priority_class_name:
         placing["priorityClassName"] = pod.priority_class_name
+    if pod.runtime_class_name:
+        placing["runtimeClassName"] = pod.runtime_class_name
     return placing
-
-
-def _written(part: ResourcePart) -> Manifest:
-    """Leave out unset fields: an empty selector has another meaning than none."""
-    return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _spread(name: str, topology: str) -> Manifest:

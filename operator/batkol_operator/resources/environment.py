@@ -13,8 +13,10 @@ from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.connections import InternalApi, Twilio
 from batkol_operator.model.database import DatabaseTimeoutsSpec
+from batkol_operator.model.reserved import CA_FILE
 from batkol_operator.model.secret_key import SecretKey
 from batkol_operator.model.workload import Telemetry
+from batkol_operator.resources.objects import written
 from batkol_operator.resources.replies import reply_environment
 from batkol_operator.resources.sinks import sink_environment
 from batkol_operator.resources.variables import downward, plain, secret
@@ -34,6 +36,8 @@ def environment(agent: VoiceAgent) -> list[Manifest]:
         *_storage(agent),
         *sink_environment(agent.spec.sinks),
         *_observability(agent.metadata.name, agent.metadata.namespace, agent.spec.telemetry),
+        *_authorities(agent),
+        *(written(variable) for variable in agent.spec.pod.env),
     ]
 
 
@@ -43,7 +47,7 @@ def _identity(agent: VoiceAgent) -> list[Manifest]:
         downward("POD_NAME", "metadata.name"),
         downward("POD_NAMESPACE", "metadata.namespace"),
         plain("VOICE_AGENT", name),
-        plain("FLAGS_PROVIDER", "live"),
+        *_flags(agent),
         plain("LIVE_SOURCE", f"kubernetes:{names.live_name(name)}"),
         plain("LIVE_START_FROM", LIVE_DIR),
         plain("HOST", "0.0.0.0"),  # noqa: S104 -- in a pod that is where traffic comes in
@@ -55,6 +59,19 @@ def _identity(agent: VoiceAgent) -> list[Manifest]:
         *([secret("API_TOKENS", api.tokens_secret_ref)] if api.tokens_secret_ref else []),
         *([plain("INTERNAL_HOSTS", ",".join(api.hosts))] if api.hosts else []),
         *([plain("CONSOLE_AGENTS", _consoles(api))] if api.consoles else []),
+    ]
+
+
+def _flags(agent: VoiceAgent) -> list[Manifest]:
+    flagd = agent.spec.flagd
+    if flagd is None:
+        return [plain("FLAGS_PROVIDER", "live")]
+    return [
+        plain("FLAGS_PROVIDER", "flagd"),
+        plain("FLAGD_HOST", flagd.host),
+        plain("FLAGD_SYNC_PORT", flagd.port),
+        plain("FLAGD_TLS", flagd.tls),
+        *([plain("FLAGD_SOURCE_SELECTOR", flagd.selector)] if flagd.selector else []),
     ]
 
 
@@ -163,6 +180,8 @@ def _observability(name: str, namespace: str, telemetry: Telemetry) -> list[Mani
     ]
     if telemetry.trace_url:
         variables.append(plain("TRACE_URL", telemetry.trace_url))
+    if telemetry.otlp_headers_secret_ref:
+        variables.append(secret("OTEL_EXPORTER_OTLP_HEADERS", telemetry.otlp_headers_secret_ref))
     if telemetry.otlp_endpoint:
         variables += [
             plain("OTEL_EXPORTER_OTLP_ENDPOINT", telemetry.otlp_endpoint),
@@ -171,3 +190,17 @@ def _observability(name: str, namespace: str, telemetry: Telemetry) -> list[Mani
             plain("OTEL_RESOURCE_ATTRIBUTES", f"k8s.namespace.name={namespace},k8s.deployment.name={name}"),
         ]
     return variables
+
+
+def _authorities(agent: VoiceAgent) -> list[Manifest]:
+    """Name the bundle to each library that has trusted certificates of its own.
+
+    Not to the database's driver (`PGSSLROOTCERT`): with it `sslmode=require` would check the server, whose authority
+    need not be in the bundle. `DATABASE_URL` names the file where it is.
+    """
+    if agent.spec.pod.ca_bundle is None:
+        return []
+    readers = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"]
+    if (agent.spec.telemetry.otlp_endpoint or "").startswith("https://"):
+        readers.append("OTEL_EXPORTER_OTLP_CERTIFICATE")
+    return [plain(name, CA_FILE) for name in readers]

@@ -64,7 +64,7 @@ def _http_route(agent: VoiceAgent, wanted: HTTPRoute) -> Manifest:
     prefix = urlsplit(agent.spec.twilio.public_base_url).path.rstrip("/")
     rule: dict[str, Any] = {
         "matches": [{"path": {"type": "PathPrefix", "value": f"{prefix}{_PATH}"}}],
-        "backendRefs": [{"name": agent.metadata.name, "port": names.PUBLIC_PORT}],
+        "backendRefs": [{"name": agent.metadata.name, "port": agent.spec.service.port}],
         "timeouts": {"request": "0s"},  # none; a request is a whole call
     }
     if prefix:

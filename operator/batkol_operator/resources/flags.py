@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from batkol_operator.model.agent import Spec
 from batkol_operator.model.reply import REPLIES_FLAG
 from batkol_operator.model.streaming import STREAMING_FLAG, CallerMode, CallerOverride, StreamingMode, StreamingSpec
+from batkol_operator.resources.flag_sources import MergedFlags
 
 Json = dict[str, Any]
 
+_NONE: Final = MergedFlags()
 
-def definitions(spec: Spec) -> Json:
-    """Return all definitions. A raw flag decides alone; the model refuses it beside the field of the same meaning."""
+FLAGD: Final = "Flagd"
+"""In the status: flagd has the flag, and not the spec."""
+
+
+def definitions(spec: Spec, merged: MergedFlags = _NONE) -> Json:
+    """Return all definitions. A raw flag decides alone; the model refuses it beside the field of the same meaning.
+
+    `merged`: what FeatureFlags add. They come before what the operator supplies where the spec says nothing.
+    """
     raw = {name: flag.to_flagd() for name, flag in spec.flags.items()}
     own = {STREAMING_FLAG: _flag(spec.streaming or StreamingSpec())}
     if spec.reply is not None:
         own[REPLIES_FLAG] = _boolean("off" if spec.reply.enabled is False else "on")
-    return {"flags": own | raw}
+    evaluators = {"$evaluators": merged.evaluators} if merged.evaluators else {}
+    return {"flags": own | merged.flags | raw, **evaluators}
 
 
-def summary(spec: Spec) -> str:
+def specified(spec: Spec) -> set[str]:
+    """Return the flags that the spec itself has, in either form."""
+    own = {STREAMING_FLAG} if spec.streaming is not None else set()
+    if spec.reply is not None and spec.reply.enabled is not None:
+        own.add(REPLIES_FLAG)
+    return own | spec.flags.keys()
+
+
+def summary(spec: Spec, merged: MergedFlags = _NONE) -> str:
     """Return the text of `status.streaming`: which callers' speech is streamed."""
-    if STREAMING_FLAG in spec.flags:
+    if spec.flagd is not None:
+        return FLAGD
+    if STREAMING_FLAG in spec.flags or STREAMING_FLAG in merged.flags:
         return "Custom"
     streaming = spec.streaming or StreamingSpec()
     share = f" {streaming.rollout_percent}%" if streaming.mode is StreamingMode.ROLLOUT else ""
     return f"{streaming.mode}{share}"
 
 
-def replies(spec: Spec) -> str:
+def replies(spec: Spec, merged: MergedFlags = _NONE) -> str:
     """Return the text of `status.replies`: whether the agent answers callers; "" for one that has no `spec.reply`."""
     if spec.reply is None:
         return ""
-    if REPLIES_FLAG in spec.flags:
+    if spec.flagd is not None:
+        return FLAGD
+    if REPLIES_FLAG in spec.flags or REPLIES_FLAG in merged.flags:
         return "Custom"
     return "Disabled" if spec.reply.enabled is False else "Enabled"
 

@@ -11,8 +11,17 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def identity(agent: VoiceAgent) -> tuple[Manifest, ...]:
-    """Return ServiceAccount, Role and RoleBinding, in the order to apply them."""
+    """Return ServiceAccount, Role and RoleBinding, in the order to apply them.
+
+    The agent's own account and its right stay beside an existing one that the pods use: the pods of before have it
+    until their last call has ended, and follow the live configuration with it.
+    """
     return _service_account(agent), _role(agent), _role_binding(agent)
+
+
+def account_name(agent: VoiceAgent) -> str:
+    """Return the name of the pods' ServiceAccount."""
+    return agent.spec.pod.service_account_name or agent.metadata.name
 
 
 def _service_account(agent: VoiceAgent) -> Manifest:
@@ -39,4 +48,6 @@ def _role_binding(agent: VoiceAgent) -> Manifest:
     binding = owned_object(
         agent, f"{_RBAC}/v1", "RoleBinding", roleRef={"apiGroup": _RBAC, "kind": "Role", "name": about.name}
     )
-    return {**binding, "subjects": [{"kind": "ServiceAccount", "name": about.name, "namespace": about.namespace}]}
+    accounts = dict.fromkeys((about.name, account_name(agent)))
+    subjects = [{"kind": "ServiceAccount", "name": name, "namespace": about.namespace} for name in accounts]
+    return {**binding, "subjects": subjects}

@@ -12,6 +12,7 @@ from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.recognition import live_numbers
 from batkol_operator.model.reply import ReplySpec
+from batkol_operator.resources.flag_sources import MergedFlags
 from batkol_operator.resources.flags import definitions
 from batkol_operator.resources.objects import owned_object
 from batkol_operator.resources.replies import reply_settings, turn_numbers
@@ -29,11 +30,11 @@ class LiveFiles:
     reply_revision: str = ""
 
 
-def live_files(spec: Spec) -> LiveFiles:
-    """Write the files; the same spec gives the same bytes, in any order of its fields."""
+def live_files(spec: Spec, merged: MergedFlags | None = None) -> LiveFiles:
+    """Write the files; the same spec gives the same bytes, in any order of its fields. `merged`: of FeatureFlags."""
     numbers: dict[str, Any] = live_numbers(spec.recognition, spec.endpointing) | turn_numbers(spec.reply)
     tuning_revision = revision(_canonical(numbers))
-    flags = _readable(definitions(spec))
+    flags = _readable(definitions(spec, merged or MergedFlags()))
     reply, reply_revision = _reply(spec.reply)
     return LiveFiles(
         tuning=_readable({"revision": tuning_revision, **numbers}),

@@ -5,14 +5,17 @@ Pure: the same input gives the same bytes. Applying a plan needs no memory of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources.deployment import deployment
 from batkol_operator.resources.disruption import disruption
 from batkol_operator.resources.exposure import exposure
+from batkol_operator.resources.flag_sources import FEATURE_FLAGS, MergedFlags, merge_flags
+from batkol_operator.resources.flags import specified
 from batkol_operator.resources.identity import identity
 from batkol_operator.resources.live import config_map, live_files
 from batkol_operator.resources.monitoring import pod_monitor
@@ -53,8 +56,10 @@ class ClusterFacts:
 
     image: str  # the service's image for an agent that names none
     api_token: str = field(repr=False)  # of the pods' internal API
-    kinds: frozenset[str]  # those of `OPTIONAL_KINDS` that the cluster has
+    kinds: frozenset[str]  # those of `OPTIONAL_KINDS`, and FeatureFlag, that the cluster has
     operator_namespace: str  # the namespace from which the operator polls the pods' internal API
+    feature_flags: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """`flagSpec` of the FeatureFlags that the agent names, by name; those that exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +71,15 @@ class Plan:
     flags_revision: str
     reply_revision: str  # "" without `spec.reply`
     warnings: tuple[str, ...]  # sentences
+    merged: MergedFlags = field(default_factory=MergedFlags, repr=False)
 
 
 def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
     """Return all objects of this agent in the order of applying: what pods need to start comes first."""
-    files = live_files(agent.spec)
+    names = [source.name for source in agent.spec.flags_from]
+    served = FEATURE_FLAGS in cluster.kinds
+    merged = merge_flags(names, cluster.feature_flags, specified(agent.spec), served=served)
+    files = live_files(agent.spec, merged)
     scaling = scale(agent, cluster.kinds)
     monitor, unmonitored = pod_monitor(agent, cluster.kinds)
     entry, unreachable = exposure(agent, cluster.kinds)
@@ -98,4 +107,5 @@ def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
         flags_revision=files.flags_revision,
         reply_revision=files.reply_revision,
         warnings=(*scaling.warnings, *unreachable, *unmonitored, *reply_warnings(agent.spec)),
+        merged=merged,
     )

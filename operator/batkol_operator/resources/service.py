@@ -5,21 +5,28 @@ from __future__ import annotations
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.exposure import ServiceType
 from batkol_operator.resources.objects import owned_object
 
 
 def service(agent: VoiceAgent) -> Manifest:
-    """Return the Service. Its port `internal` reaches any one pod; with `?scope=fleet` that pod answers for all."""
-    return owned_object(
+    """Return the Service. Its port `internal` reaches any one pod; with `?scope=fleet` that pod answers for all.
+
+    A type that opens ports to other networks has the port `public` alone.
+    """
+    wanted = agent.spec.service
+    ports = [_port(names.PUBLIC, wanted.port)]
+    if wanted.type is ServiceType.CLUSTER_IP:
+        ports.append(_port(names.INTERNAL, names.INTERNAL_PORT))
+    made = owned_object(
         agent,
         "v1",
         "Service",
-        spec={
-            "type": "ClusterIP",
-            "selector": names.selector(agent.metadata.name),
-            "ports": [_port(names.PUBLIC, names.PUBLIC_PORT), _port(names.INTERNAL, names.INTERNAL_PORT)],
-        },
+        spec={"type": str(wanted.type), "selector": names.selector(agent.metadata.name), "ports": ports},
     )
+    if wanted.annotations:
+        made["metadata"]["annotations"] = dict(sorted(wanted.annotations.items()))
+    return made
 
 
 def fleet_service(agent: VoiceAgent) -> Manifest:

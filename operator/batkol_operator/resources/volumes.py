@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.pod import CABundle
+from batkol_operator.model.reserved import CA_DIR, CA_FILE
+from batkol_operator.resources.objects import written
 
 TMP: Final[Manifest] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 -- an emptyDir of the pod's own
 LIVE_DIR: Final = "/etc/batkol/live"
@@ -39,6 +43,8 @@ def volumes(agent: VoiceAgent) -> list[Manifest]:
     if key := spec.google.credentials_secret_ref:
         items = [{"key": key.key, "path": "credentials.json"}]
         wanted.append({"name": "google", "secret": {"secretName": key.name, "items": items}})
+    if bundle := spec.pod.ca_bundle:
+        wanted += _bundle(bundle)
     if spec.database:
         size = spec.database.journal.size_limit_mebibytes + BESIDE_THE_JOURNAL_MEBIBYTES
         wanted += [
@@ -46,14 +52,30 @@ def volumes(agent: VoiceAgent) -> list[Manifest]:
             # Not the container's /dev/shm: the runtime decides its size, and whether it outlives the container.
             {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": f"{MEMORY_MEBIBYTES}Mi"}},
         ]
-    return wanted
+    return wanted + [written(volume) for volume in spec.pod.volumes]
+
+
+def _bundle(bundle: CABundle) -> Iterator[Manifest]:
+    """Mount the one key under a name that does not depend on it."""
+    path = CA_FILE.rpartition("/")[2]
+    if key := bundle.config_map_ref:
+        yield {"name": "ca", "configMap": {"name": key.name, "items": [{"key": key.key, "path": path}]}}
+    if secret := bundle.secret_ref:
+        yield {"name": "ca", "secret": {"secretName": secret.name, "items": [{"key": secret.key, "path": path}]}}
+
+
+def shared_mounts(agent: VoiceAgent) -> list[Manifest]:
+    """Return the mounts of the program and of `migrate`."""
+    pod = agent.spec.pod
+    bundle = [{"name": "ca", "mountPath": CA_DIR, "readOnly": True}] if pod.ca_bundle else []
+    return [dict(TMP), *bundle, *(written(mount) for mount in pod.volume_mounts)]
 
 
 def mounts(agent: VoiceAgent) -> list[Manifest]:
     """Return the mounts: whole directories, for the kubelet never updates a `subPath`."""
     spec = agent.spec
     wanted: list[Manifest] = [
-        dict(TMP),
+        *shared_mounts(agent),
         {"name": "live", "mountPath": LIVE_DIR, "readOnly": True},
     ]
     if spec.google.credentials_secret_ref:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batkol_operator.pods.client import PodReport, Report
+from batkol_operator.resources.flag_sources import MergedFlags
 from batkol_operator.watch.object_state import PodState, Rollout
 
 
@@ -61,6 +62,8 @@ class Facts:
     streaming: str = ""
     replies: str = ""
     sinks: tuple[str, ...] = ()  # names
+    sources: tuple[str, ...] = ()  # names of the FeatureFlags in `spec.flagsFrom`
+    merged: MergedFlags = field(default_factory=MergedFlags)  # what these add
     selector: str = ""
 
 

@@ -14,6 +14,7 @@ from batkol_operator.pods.client import PodReport
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED, reply_applied, tuning_applied
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, settle
 from batkol_operator.status.facts import Facts, counted_pods, pods_in_sync
+from batkol_operator.status.flag_sources import flags_merged
 from batkol_operator.status.sinks import sinks_deliver
 from batkol_operator.watch.object_state import PodState
 
@@ -57,7 +58,9 @@ def judge(facts: Facts, before: Sequence[ConditionDraft], at: datetime) -> tuple
         applied.append(reply_applied(facts))
     stalled = _stalled(facts, at)
     parts = (available, *applied)
-    beside = (sinks_deliver(facts),) if facts.sinks else ()
+    beside = [flags_merged(facts)] if facts.sources else []
+    if facts.sinks:
+        beside.append(sinks_deliver(facts))
     return settle((_ready(facts, parts, stalled), *parts, *beside, stalled), before, at)
 
 

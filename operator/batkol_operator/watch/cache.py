@@ -63,6 +63,12 @@ class ObjectCache:
         """Have the agent's loop make a pass now."""
         self.view(agent).wake.set()
 
+    def wake_namespace(self, namespace: str) -> None:
+        """Have the loops of all agents of a namespace make a pass now."""
+        for (of, _), view in self._views.items():
+            if of == namespace:
+                view.wake.set()
+
     def observe(self, body: Body, *, deleted: bool = False) -> None:
         """Take note of an event, and wake the loop of the object's agent if the event changes its view."""
         agent = _agent(body)

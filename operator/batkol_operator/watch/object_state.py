@@ -143,8 +143,9 @@ def read_pod(body: Body) -> PodState | None:
     first = status.get("initContainerStatuses") or ()
     containers = [*first, *(status.get("containerStatuses") or ())]
     # While an init container runs, the others wait for it: a migration may take long.
+    sidecars = _sidecars(body)
     creating = any(_waiting(container).get("reason") in _CREATING for container in containers) and not any(
-        "running" in (container.get("state") or {}) for container in first
+        "running" in (container.get("state") or {}) for container in first if container.get("name") not in sidecars
     )
     annotations = metadata.get("annotations") or {}
     return PodState(
@@ -158,6 +159,12 @@ def read_pod(body: Body) -> PodState | None:
         deletion_cost=str(annotations.get(DELETION_COST, "")),
         live_revision=str(annotations.get(LIVE_REVISION, "")),
     )
+
+
+def _sidecars(body: Body) -> set[str]:
+    """Return the names of the init containers that run as long as the pod: nothing waits for their end."""
+    containers = (body.get("spec") or {}).get("initContainers") or ()
+    return {str(each.get("name")) for each in containers if each.get("restartPolicy") == "Always"}
 
 
 def _waiting(container: Body) -> Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
@@ -294,14 +295,11 @@ async def test_the_operator_may_not_read_secrets(operated: Installation) -> None
 
 
 async def test_agent_documents_in_the_repository_are_accepted(installation: Installation) -> None:
-    sample = (Path(__file__).parents[3] / "config/voiceagent.yaml").read_text()
-    said = await installation.kubectl(
-        "apply",
-        "--dry-run=server",
-        "--filename=-",
-        given=sample.replace("namespace: voice", f"namespace: {installation.namespace}"),
-    )
-    assert "created (server dry run)" in said
+    config = Path(__file__).parents[3] / "config"
+    for sample in (config / "voiceagent.yaml", *(config / "samples").glob("*.yaml")):
+        given = re.sub("namespace: voice.*", f"namespace: {installation.namespace}", sample.read_text())
+        said = await installation.kubectl("apply", "--dry-run=server", "--filename=-", given=given)
+        assert "created (server dry run)" in said, sample.name
     assert agent("x")["kind"] == "VoiceAgent"
 
 

@@ -70,6 +70,43 @@ async def test_a_namesake_of_others_is_left_alone_and_the_agent_says_so(
         await children_of(here, "clinic")
 
 
+async def test_what_a_team_adds_to_its_pods_passes_and_an_account_needs_the_installers_word(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The real API server takes the schema and its rules, and the policy what the operator makes of them."""
+    pod = {
+        "sidecars": [{"name": "proxy", "image": IMAGE, "securityContext": {"runAsUser": 65532}}],
+        "initContainers": [{"name": "fetch", "image": IMAGE}],
+        "caBundle": {"configMapRef": {"name": "authorities", "key": "ca.pem"}},
+        "volumes": [
+            {"name": "models", "persistentVolumeClaim": {"claimName": "models"}},
+            {"name": "vault", "csi": {"driver": "secrets-store.csi.k8s.io"}},
+            {"name": "sts", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+        ],
+    }
+    async with installed(control_plane, namespace, tmp_path) as here:
+        await here.operate()
+        await here.create("clinic", pod=pod, service={"type": "LoadBalancer", "port": 443})
+        await here.until("clinic", "Stalled", "False")
+        await children_of(here, "clinic")
+        spec = (await here.get("deployment", "clinic"))["spec"]["template"]["spec"]
+        service = (await here.get("service", "clinic"))["spec"]
+
+        assert [each["name"] for each in spec["initContainers"]] == ["proxy", "fetch"]
+        assert [(port["name"], port["port"]) for port in service["ports"]] == [("public", 443)]
+        said = await here.kubectl(
+            "patch", "vagent", "clinic", "--type=merge", '--patch={"spec":{"pod":{"env":[{"name":"api_token"}]}}}',
+            check=False,
+        )  # fmt: skip
+        assert "may not be a variable that the operator sets" in said
+
+        await here.kubectl.patch("clinic", pod={"serviceAccountName": "default"})
+        await here.until("clinic", "Stalled")
+        stalled = await here.condition("clinic", "Stalled")
+        assert stalled["reason"] == "Refused"
+        assert "admissionPolicy.serviceAccounts" in stalled["message"]
+
+
 async def test_nobody_but_the_operator_is_looked_at(
     control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path
 ) -> None:

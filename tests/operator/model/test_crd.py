@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -59,6 +60,15 @@ def test_descriptions_are_sentences() -> None:
     assert [path for path, node in OURS if not node.get("description", ".").endswith((".", "`.", ")."))] == []
 
 
+def test_no_description_speaks_of_the_code() -> None:
+    """They are read by `kubectl explain`, by people who never see a Python file."""
+    words = re.compile(r"\b(None|True|False|pydantic|tuple|dict|str|docstring)\b|`[a-z]+_[a-z_]+`")
+    ours = r"`(hang_up|save_lead|command_and_search|batkol_calls_active|trace_id)`|None: `dnsConfig` alone|is None"
+    texts = {path: re.sub(ours, "", node.get("description", "")) for path, node in OURS}
+
+    assert {path: text for path, text in texts.items() if words.search(text)} == {}
+
+
 def test_everything_is_bounded() -> None:
     """So that the API server can tell what a rule costs, and no object grows without end."""
     bounds: dict[str, Callable[[dict[str, Any]], bool]] = {
@@ -98,6 +108,11 @@ def test_lists_of_named_things_are_maps() -> None:
         ".spec.internalApi.consoles": ["agent"],
         **{f".spec.reply.{part}": ["name"] for part in ("answerers", "voices", "tools", "leadFields")},
         ".spec.sinks": ["name"],
+        ".spec.flagsFrom": ["name"],
+        **{f".spec.pod.{part}": ["name"] for part in ("env", "volumes", "sidecars", "initContainers")},
+        **{f".spec.pod.{part}.env": ["name"] for part in ("sidecars[]", "initContainers[]")},
+        **{f".spec.pod.{part}volumeMounts": ["mountPath"] for part in ("", "sidecars[].", "initContainers[].")},
+        ".spec.pod.hostAliases": ["ip"],
         ".status.conditions": ["type"],
     }
     for path, node in OURS:
@@ -180,6 +195,7 @@ def test_the_sample_says_everything_once_and_is_in_order() -> None:
     either_or = (
         ".image.digest",
         ".scaling.replicas",
+        ".flagd",
         ".exposure.httpRoute",
         ".recognition.endpoint",
         ".recognition.insecure",

@@ -81,6 +81,26 @@ def sinks(*each: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**KEPT_CALLS, "sinks": list(each), **more}
 
 
+OPERATORS_VARIABLE = "may not be a variable that the operator sets"
+OPERATORS_CONTAINER = "may not be the name of a container of the operator"
+VALUES = "value: may not be specified when `valueFrom` is"
+SOURCES = "must have one of `secretKeyRef`, `configMapKeyRef`, `fieldRef`, `resourceFieldRef`, and only one"
+OBJECTS = "must have one of `configMapRef`, `secretRef`, and only one"
+VOLUMES = "must have one of `configMap`, `secret`, `emptyDir`"
+HIDDEN = "spec.pod.volumeMounts[0].mountPath: may not hide a folder of the program or of the operator"
+UNKNOWN_VOLUME = "may mount only volumes that `volumes` has"
+NAMESERVERS = "must have `nameservers` when `dnsPolicy` is None"
+FLAGD_ALONE = "spec.flagd: may not be specified when `streaming`, `flags`, `flagsFrom` or `reply.enabled` is"
+FLAGD = {"host": "flagd.flags"}
+SOCKETS = {"name": "sockets", "emptyDir": {}}
+MOUNT = {"name": "sockets", "mountPath": "/srv/sockets"}
+PROXY = {"name": "proxy", "image": "registry.example.com/proxy:1"}
+
+
+def pod(**fields: Any) -> dict[str, Any]:
+    return {"pod": fields}
+
+
 def answerers(**named: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, **spec} for name, spec in named.items()]
 
@@ -293,9 +313,75 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a", sinks({**SINK, "createStream": True}), f"spec.sinks[0].{NATS_ONLY}"),
     ("a", sinks({**SINK, "partials": False}), f"spec.sinks[0].{NATS_ONLY}"),
     ("a", sinks({**NATS, "events": []}), "spec.sinks[0].events: may be empty only when `partials` is true"),
+    ("a", pod(env=[{"name": "API_TOKEN", "value": "x"}]), f"spec.pod.env[0].name: {OPERATORS_VARIABLE}"),
+    ("a", pod(env=[{"name": "A"}, {"name": "FLAGS_PROVIDER"}]), f"spec.pod.env[1].name: {OPERATORS_VARIABLE}"),
+    ("a", pod(env=[{"name": "Api_Token"}]), f"spec.pod.env[0].name: {OPERATORS_VARIABLE}"),
+    ("a", pod(env=[{"name": "TOOL_SECRET_BOOK"}]), f"spec.pod.env[0].name: {OPERATORS_VARIABLE}"),
+    ("a", pod(env=[{"name": "A", "value": "", "valueFrom": {"secretKeyRef": KEY}}]), f"spec.pod.env[0].{VALUES}"),
+    ("a", pod(env=[{"name": "A", "valueFrom": {}}]), f"spec.pod.env[0].valueFrom: {SOURCES}"),
+    ("a", pod(envFrom=[{"prefix": "A_"}]), f"spec.pod.envFrom[0]: {OBJECTS}"),
+    ("a", pod(caBundle={"configMapRef": KEY, "secretRef": KEY}), f"spec.pod.caBundle: {OBJECTS}"),
+    ("a", pod(volumes=[{"name": "node", "hostPath": {"path": "/"}}]), f"spec.pod.volumes[0]: {VOLUMES}"),
+    ("a", pod(volumes=[{**SOCKETS, "secret": {"secretName": "s"}}]), f"spec.pod.volumes[0]: {VOLUMES}"),
+    ("a", pod(volumes=[{"name": "live", "emptyDir": {}}]), "spec.pod.volumes[0].name: may not be the name of a volume"),
+    (
+        "a",
+        pod(volumes=[{"name": "v", "projected": {"sources": [{}]}}]),
+        "spec.pod.volumes[0].projected.sources[0]: must have one of `configMap`, `secret`, `serviceAccountToken`",
+    ),
+    ("a", pod(volumes=[SOCKETS], volumeMounts=[{**MOUNT, "mountPath": "/tmp"}]), HIDDEN),
+    ("a", pod(volumes=[SOCKETS], volumeMounts=[{**MOUNT, "mountPath": "/etc/batkol/live"}]), HIDDEN),
+    ("a", pod(volumeMounts=[MOUNT]), f"spec.pod.volumeMounts: {UNKNOWN_VOLUME}"),
+    (
+        "a",
+        pod(volumes=[{**SOCKETS, "name": "other"}], volumeMounts=[MOUNT]),
+        f"spec.pod.volumeMounts: {UNKNOWN_VOLUME}",
+    ),
+    ("a", pod(sidecars=[{**PROXY, "volumeMounts": [MOUNT]}]), f"spec.pod.sidecars: {UNKNOWN_VOLUME}"),
+    ("a", pod(initContainers=[{**PROXY, "volumeMounts": [MOUNT]}]), f"spec.pod.initContainers: {UNKNOWN_VOLUME}"),
+    ("a", pod(sidecars=[{**PROXY, "name": "media"}]), f"spec.pod.sidecars[0].name: {OPERATORS_CONTAINER}"),
+    (
+        "a",
+        pod(initContainers=[{**PROXY, "name": "migrate"}]),
+        f"spec.pod.initContainers[0].name: {OPERATORS_CONTAINER}",
+    ),
+    (
+        "a",
+        pod(sidecars=[PROXY], initContainers=[PROXY]),
+        "spec.pod.initContainers: may not have the name of a sidecar",
+    ),
+    (
+        "a",
+        pod(sidecars=[{**PROXY, "startupProbe": {"periodSeconds": 1}}]),
+        "spec.pod.sidecars[0].startupProbe: must have one of `httpGet`, `tcpSocket`, `grpc`, `exec`",
+    ),
+    (
+        "a",
+        pod(serviceAccountName="calls", serviceAccountAnnotations={"a": "b"}),
+        "spec.pod.serviceAccountAnnotations: may not be specified when `serviceAccountName` is",
+    ),
+    ("a", pod(dnsPolicy="None"), f"spec.pod.dnsConfig: {NAMESERVERS}"),
+    ("a", pod(dnsPolicy="None", dnsConfig={"searches": ["a"]}), f"spec.pod.dnsConfig: {NAMESERVERS}"),
+    (
+        "a",
+        {"telemetry": {"otlpHeadersSecretRef": KEY}},
+        "spec.telemetry.otlpHeadersSecretRef: may not be specified with",
+    ),
+    ("a", {"flagd": FLAGD, "streaming": {}}, FLAGD_ALONE),
+    ("a", {"flagd": FLAGD, "flags": {"a": FLAG}}, FLAGD_ALONE),
+    ("a", {"flagd": FLAGD, "flagsFrom": [{"name": "house"}]}, FLAGD_ALONE),
+    ("a", {"flagd": FLAGD, **reply(enabled=True)}, FLAGD_ALONE),
 )
 
 TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("a", pod(env=[{"name": "API_TOKEN_OF_OURS", "value": ""}, {"name": "B", "valueFrom": {"secretKeyRef": KEY}}])),
+    ("a", pod(envFrom=[{"configMapRef": {"name": "m"}}, {"secretRef": {"name": "s", "optional": True}}])),
+    ("a", pod(volumes=[SOCKETS], volumeMounts=[MOUNT], sidecars=[{**PROXY, "volumeMounts": [MOUNT]}])),
+    ("a", pod(volumes=[SOCKETS], volumeMounts=[{**MOUNT, "mountPath": "/etc/batkols"}], initContainers=[PROXY])),
+    ("a", pod(caBundle={"configMapRef": KEY}, serviceAccountName="calls", serviceAccountAnnotations={})),
+    ("a", pod(dnsPolicy="None", dnsConfig={"nameservers": ["10.0.0.10"]})),
+    ("a", pod(dnsPolicy="Default")),
+    ("a", {"flagd": FLAGD, "flags": {}, **reply()}),
     ("a", {"sinks": []}),
     ("a", {"sinks": [{**NATS, "events": [], "partials": True}]}),
     (

@@ -22,7 +22,13 @@ from support.kube.schema_admission import SCHEMA
 from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
 from support.properties import few_by_day
 
-NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
+NOT_THE_SERVICES = frozenset(
+    {
+        *("GOOGLE_APPLICATION_CREDENTIALS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),  # Google's own client, and gRPC
+        *("HTTPS_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),  # the HTTP clients
+    }
+)
+"""Variables that libraries read."""
 
 
 NAMED_ELSEWHERE = (

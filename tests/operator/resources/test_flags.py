@@ -110,6 +110,7 @@ def test_both_forms_at_once_are_refused() -> None:
         ({"streaming": {"mode": "Enabled", "callers": CALLERS}}, "Enabled"),
         ({"streaming": {"mode": "Rollout", "rolloutPercent": 5}}, "Rollout 5%"),
         ({"flags": {"streaming-stt": RAW}}, "Custom"),
+        ({"flagd": {"host": "flagd.flags"}}, "Flagd"),
     ],
 )
 def test_the_column_says_it_in_a_word(spec: dict[str, Any], said: str) -> None:

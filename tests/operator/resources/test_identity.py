@@ -51,3 +51,14 @@ def test_neither_the_plan_nor_its_surroundings_show_the_token() -> None:
     """Somebody logs them, some day."""
     assert AROUND.api_token not in repr(AROUND)
     assert base64.b64encode(AROUND.api_token.encode()).decode() not in repr(plan(agent(), AROUND))
+
+
+def test_an_existing_account_is_used_and_left_as_it_is() -> None:
+    """Pods of before have the agent's own until their calls have ended, and read the live configuration with it."""
+    wanted = plan(agent(pod={"serviceAccountName": "calls"}), AROUND)
+
+    assert one(wanted, "ServiceAccount")["metadata"]["name"] == "reception"
+    assert one(wanted, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "calls"
+    assert one(wanted, "RoleBinding")["subjects"] == [
+        {"kind": "ServiceAccount", "name": name, "namespace": "voice"} for name in ("reception", "calls")
+    ]

@@ -293,16 +293,31 @@ ROLLING: dict[str, Any] = {
     "pod.priorityClassName": "voice",
     "pod.labels": {"team": "voice"},
     "pod.annotations": {"a": "b"},
+    "pod.runtimeClassName": "gvisor",
+    "pod.serviceAccountName": "calls",
+    "pod.env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+    "pod.envFrom": [{"configMapRef": {"name": "more"}}],
+    "pod.volumes": [{"name": "more", "emptyDir": {}}],
+    "pod": {"volumes": [{"name": "more", "emptyDir": {}}], "volumeMounts": [{"name": "more", "mountPath": "/srv"}]},
+    "pod.caBundle": {"configMapRef": {"name": "authorities", "key": "ca.pem"}},
+    "pod.sidecars": [{"name": "proxy", "image": "proxy:1"}],
+    "pod.initContainers": [{"name": "fetch", "image": "fetch:1"}],
+    "pod.dnsPolicy": "Default",
+    "pod.dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+    "pod.hostAliases": [{"ip": "10.0.0.7", "hostnames": ["pbx.example.com"]}],
+    "flagd": {"host": "flagd.flags"},
 }
 # what does not
 STANDING: dict[str, Any] = {
     "scaling": {"maxReplicas": 3},
     "exposure": {"ingress": {}},
+    "service": {"type": "LoadBalancer", "port": 443, "annotations": {"a": "b"}},
     "networkPolicy": {"mode": "Disabled"},
     "telemetry.podMonitor": "Disabled",
     "pod.serviceAccountAnnotations": {"a": "b"},
     "streaming": {"mode": "Enabled"},
     "flags": {"other": {"state": "ENABLED", "variants": {"a": 1}}},
+    "flagsFrom": [{"name": "house"}],
 }
 
 
@@ -330,7 +345,15 @@ def test_every_field_is_known_to_roll_the_pods_or_not() -> None:
     """A new field has to be put on one of the lists above, or to be live."""
     live = {f"{part}.{to_camel(name)}" for part, found in LIVE.items() for name in found}
     said = {*ROLLING, *STANDING, *live}
-    within = {"image.repository", "image.tag", "image.digest", "recognition.insecure", "telemetry.samplePercent"}
+    within = {
+        "pod.volumeMounts",
+        "telemetry.otlpHeadersSecretRef",
+        "image.repository",
+        "image.tag",
+        "image.digest",
+        "recognition.insecure",
+        "telemetry.samplePercent",
+    }
     fields = set()
     for part, field in Spec.model_fields.items():
         inner = getattr(field.annotation, "model_fields", None)

@@ -22,6 +22,26 @@ def test_the_service_has_both_ports_by_name() -> None:
     ]
 
 
+@pytest.mark.parametrize("type_", ["NodePort", "LoadBalancer"])
+def test_a_service_that_other_networks_reach_has_the_public_port_alone(type_: str) -> None:
+    wanted = plan(agent(service={"type": type_, "port": 443, "annotations": {"b": "1", "a": "2"}}), AROUND)
+    made = one(wanted, "Service", "reception")
+
+    assert made["metadata"]["annotations"] == {"a": "2", "b": "1"}
+    assert made["spec"]["type"] == type_
+    assert [(port["name"], port["port"], port["targetPort"]) for port in made["spec"]["ports"]] == [
+        ("public", 443, "public")
+    ]
+    assert one(wanted, "Service", "reception-fleet")["spec"]["ports"][0]["port"] == 8081
+
+
+def test_a_route_leads_to_the_port_of_the_service() -> None:
+    route = {"httpRoute": {"parentRefs": [{"name": "edge"}]}}
+    wanted = plan(agent(service={"port": 80}, exposure=route), AROUND)
+
+    assert one(wanted, "HTTPRoute")["spec"]["rules"][0]["backendRefs"] == [{"name": "reception", "port": 80}]
+
+
 def test_pods_find_each_other_by_a_headless_service_also_while_they_start_and_drain() -> None:
     spec = one(plan(agent(), AROUND), "Service", "reception-fleet")["spec"]
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol_operator.pods.client import NoReport, PodReport, Report, SinkReport
+from batkol_operator.resources.flag_sources import MergedFlags
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, read_conditions, settle
 from batkol_operator.status.facts import AgentProblem, Facts, Revisions, active_calls, pods_in_sync, reply_calls
 from batkol_operator.status.judge import CREATION_TIMEOUT, judge, judge_paused, status_manifest
@@ -283,6 +284,17 @@ AWAY = SinkReport("waiting", "the database: timeout")
 
 def test_an_agent_without_sinks_has_no_condition_of_them() -> None:
     assert find_condition(judge(facts({"a": a_pod(old=RETRIES)}), (), NOON), "SinksDeliver") is None
+
+
+def test_flags_that_are_left_out_are_named_up_to_five_and_then_counted() -> None:
+    faults = tuple(f"Flag {name} of FeatureFlag house is left out: the spec has it." for name in "abcdefg")
+    of = facts(sources=("house",), merged=MergedFlags({"z": {}}, {}, faults))
+    merged = found("FlagsMerged", of)
+
+    assert (merged.state, merged.reason) == (ConditionState.FALSE, "FlagsLeftOut")
+    assert merged.message.endswith("Flag e of FeatureFlag house is left out: the spec has it. 2 more are left out. "
+                                   "1 flags come from FeatureFlags.")  # fmt: skip
+    assert find_condition(judge(of, (), NOON), "Ready") == find_condition(judge(facts(), (), NOON), "Ready")
 
 
 def test_sinks_deliver_when_one_pod_hands_each_ones_events_on() -> None:

@@ -156,6 +156,19 @@ def test_a_migration_that_is_done_or_goes_on_is_no_trouble() -> None:
         assert (found.start_failure, found.creating_since is not None) == ("", coming)
 
 
+def test_a_sidecar_that_runs_hides_no_pod_that_does_not_come() -> None:
+    """It runs as long as the pod; what waits for the end of an init container does not wait for it."""
+    media = {"name": "media", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}
+    proxy = {"name": "proxy", "ready": True, "restartCount": 0, "state": {"running": {}}}
+    body = pod(initContainerStatuses=[proxy], containerStatuses=[media], startTime="2026-01-01T12:00:00Z") | {
+        "spec": {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}
+    }
+
+    found = read_pod(body)
+    assert found is not None
+    assert found.creating_since is not None
+
+
 def test_nothing_but_what_a_decision_needs_is_kept() -> None:
     """There may be thousands."""
     seen = ObjectCache([CONFIG_MAP])

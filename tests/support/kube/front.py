@@ -183,6 +183,7 @@ def own_resources() -> Iterator[tuple[str, kmock.ResourceInfo]]:
     """The kinds of the chart's definitions, and kopf's."""
     for name, kind, namespaced in (
         (AGENTS, "VoiceAgent", True),
+        ("core.openfeature.dev/v1beta1/featureflags", "FeatureFlag", True),
         ("kopf.dev/v1/kopfpeerings", "KopfPeering", True),
         ("kopf.dev/v1/clusterkopfpeerings", "ClusterKopfPeering", False),
     ):

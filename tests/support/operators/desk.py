@@ -19,8 +19,10 @@ from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.pods.client import PodReports
 from batkol_operator.reconcile.owned_objects import UNREADABLE
 from batkol_operator.reconcile.reconciler import Context, PassOutcome, Reconciler
+from batkol_operator.resources.flag_sources import FEATURE_FLAG, FEATURE_FLAGS
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, plan
 from batkol_operator.watch.cache import POD, ObjectCache
+from batkol_operator.watch.feature_flags import FeatureFlagCache
 from support.kube.api import KubeApi
 from support.kube.front import ApiFront
 from support.kube.memory_api import MemoryApi
@@ -138,6 +140,8 @@ async def desk(
         def follow(change: Change) -> None:
             if change.key.plural in plurals:
                 call(bring, change)
+            elif change.key.plural == "featureflags" and context.feature_flags.watched:
+                call(lambda: context.feature_flags.observe(change.object, deleted=change.type == "DELETED"))
 
         made = Desk(api.front, context, Reconciler((NAMESPACE, NAME), context), clock)
         api.front.followers.append(follow)
@@ -162,16 +166,17 @@ async def context_of(
     metrics = OperatorMetrics()
     made = Cluster(
         api.access,
-        OWNED_KINDS,
+        (*OWNED_KINDS, FEATURE_FLAG),
         on_request=lambda verb: metrics.requests.labels(verb).inc(),
         transport=api if isinstance(api, MemoryApi) else None,
     )
     async with made as cluster:
-        kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
+        kinds = OptionalKinds(cluster, OPTIONAL_KINDS | {FEATURE_FLAGS})
         watched = watched_kinds(OWNED_KINDS, UNREADABLE, await kinds.absent())
         yield Context(
             cluster=cluster,
             cache=ObjectCache([POD, *((version, kind) for version, kind, _ in watched)]),
+            feature_flags=FeatureFlagCache(watched=FEATURE_FLAGS in await kinds.present()),
             pod_client=pods,
             plan=plan,
             owned_kinds=OWNED_KINDS,

@@ -71,6 +71,8 @@ class Handling:
                 (Key(version.rpartition("/")[0], plural, "", ""), "batkol.dev/agent", by_id[f"{plural}-changed"], None)
                 for version, _, plural in kinds
             ]
+            if flags_changed := by_id.get("featureflags-changed"):
+                jobs.append((Key("core.openfeature.dev", "featureflags", "", ""), "", flags_changed, None))
             watches = [asyncio.create_task(self._watch(*job)) for job in jobs]
             leaving = asyncio.create_task(self._leave.wait())
             try:

@@ -1,0 +1,27 @@
+"""`spec.flagd` and `spec.flagsFrom`: flags that come from elsewhere."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from batkol_operator.model.added_variables import ObjectName
+from batkol_operator.model.part import ResourcePart
+
+
+class FlagdSpec(ResourcePart):
+    """Address of a flagd. The pods evaluate its definitions themselves."""
+
+    host: str = Field(
+        min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:-]+$", description="Host, such as `flagd.flags`."
+    )
+    port: int = Field(8015, ge=1, le=65_535, description="Port of its sync service.")
+    tls: bool = Field(False, description="Whether the connection uses TLS.")
+    selector: str | None = Field(
+        None, min_length=1, max_length=253, description="Selector of the source of the flags; absent: all."
+    )
+
+
+class FeatureFlagRef(ResourcePart):
+    """A FeatureFlag of the OpenFeature Operator."""
+
+    name: ObjectName = Field(description="Name of a FeatureFlag in the same namespace.")

@@ -1,0 +1,31 @@
+"""The condition FlagsMerged: whether all flags of the FeatureFlags in `spec.flagsFrom` are the agent's flags. Pure.
+
+It is no part of Ready: what is left out has another definition in force, or none, as before.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol_operator.status.conditions import ConditionDraft, ConditionState
+from batkol_operator.status.facts import Facts
+
+FLAGS_MERGED: Final = "FlagsMerged"
+
+MAX_FAULTS: Final = 5
+"""Sentences in the message; the others are only counted."""
+
+
+def flags_merged(facts: Facts) -> ConditionDraft:
+    """Judge by the merge that the plan made."""
+
+    def draft(state: ConditionState, reason: str, message: str) -> ConditionDraft:
+        return ConditionDraft(FLAGS_MERGED, state, reason, message, facts.generation)
+
+    faults, count = facts.merged.faults, len(facts.merged.flags)
+    if not faults:
+        message = f"{count} flags come from the FeatureFlags {', '.join(sorted(facts.sources))}."
+        return draft(ConditionState.TRUE, "AllFlags", message)
+    more = f" {len(faults) - MAX_FAULTS} more are left out." if len(faults) > MAX_FAULTS else ""
+    message = f"{' '.join(faults[:MAX_FAULTS])}{more} {count} flags come from FeatureFlags."
+    return draft(ConditionState.FALSE, "FlagsLeftOut", message)
