@@ -236,7 +236,7 @@ def test_what_looks_like_a_variable_stays_as_written() -> None:
     assert values["OVERFLOW_URL"] == "https://example.com/$$(API_TOKEN)"
 
 
-@few_by_day(30)
+@few_by_day(12)
 @given(specs)
 def test_every_value_is_a_text(spec: dict[str, Any]) -> None:
     """A YAML number or boolean in `env` is refused by the API server."""

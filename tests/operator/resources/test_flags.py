@@ -117,7 +117,7 @@ def test_the_column_says_it_in_a_word(spec: dict[str, Any], said: str) -> None:
     assert summary(agent(**spec).spec) == said
 
 
-@few_by_day(30)
+@few_by_day(12)
 @given(specs)
 def test_the_service_takes_every_file_whole(spec: dict[str, Any]) -> None:
     files = live_files(unadmitted(spec).spec)

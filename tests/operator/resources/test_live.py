@@ -31,7 +31,7 @@ OTHERS = Tuning(
 )
 
 
-@few_by_day(30)
+@few_by_day(12)
 @given(specs)
 def test_the_service_takes_every_tuning_and_nothing_of_it_is_left_to_the_pod(spec: dict[str, Any]) -> None:
     kept = unadmitted(spec).spec

@@ -59,7 +59,7 @@ def template_hash(of: VoiceAgent) -> str:
     return hashlib.sha256(json.dumps(template).encode()).hexdigest()
 
 
-@few_by_day(30)
+@few_by_day(12)
 @given(specs)
 def test_the_same_input_gives_the_same_bytes(spec: dict[str, Any]) -> None:
     first, second = (plan(unadmitted(copy.deepcopy(spec)), AROUND) for _ in range(2))
@@ -141,7 +141,7 @@ def test_no_object_says_what_is_not_ours_to_say(wanted: Plan) -> None:
         assert json.loads(json.dumps(each)) == each
 
 
-@few_by_day(30)
+@few_by_day(12)
 @given(specs)
 def test_nothing_live_touches_the_template(spec: dict[str, Any]) -> None:
     """Or a change of a number would roll the pods, and cut the calls in them."""

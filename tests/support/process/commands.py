@@ -31,20 +31,16 @@ class RunningCommand:
 
 @asynccontextmanager
 async def command(
-    *arguments: str, stdin: bytes = b"", module: str = "batkol.__main__", **environment: str
+    *arguments: str, module: str = "batkol.__main__", **environment: str
 ) -> AsyncIterator[RunningCommand]:
-    """Run `batkol ARGUMENTS`, or another module's `main`, with that input. It does not outlive the block."""
+    """Run `batkol ARGUMENTS`, or another module's `main`. It does not outlive the block."""
     assert forked.can_be_forked(environment), "that is read before a forked process has it"
     reading, out = os.pipe()
-    given, giving = os.pipe()
-    os.write(giving, stdin)
-    os.close(giving)
     code = _RUN.format(words=["batkol", *arguments], module=module)
     try:
-        process = await forked.start(code, {**os.environ, **environment}, stdin=given, stdout=out)
+        process = await forked.start(code, {**os.environ, **environment}, stdout=out)
     finally:
         os.close(out)
-        os.close(given)
     stdout = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(reading, "rb")

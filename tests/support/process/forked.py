@@ -68,15 +68,13 @@ def can_be_forked(environment: Mapping[str, str]) -> bool:
     return not any(name.startswith(_READ_AT_IMPORT) for name in environment)
 
 
-async def start(
-    code: str, environment: Mapping[str, str], stderr: int = 2, *, stdin: int = 0, stdout: int = 1
-) -> ForkedProcess:
+async def start(code: str, environment: Mapping[str, str], stderr: int = 2, *, stdout: int = 1) -> ForkedProcess:
     """Run Python code in a process that has imported the service. The descriptors stay the caller's to close."""
     told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     told.setblocking(False)
     with telling:
         message = json.dumps({**environment, "": code}).encode()
-        socket.send_fds(_control(), [message], [telling.fileno(), stdin, stdout, stderr])
+        socket.send_fds(_control(), [message], [telling.fileno(), 0, stdout, stderr])
     pid = await asyncio.get_running_loop().sock_recv(told, 64)
     return ForkedProcess(int(pid), told)
 
