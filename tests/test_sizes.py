@@ -1,11 +1,12 @@
 """The sizes of what the product is made of: a module has one concept, and a function is read without turning a page."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.files.sources import nodes, parsed
+from support.files.sources import forget, nodes, parsed
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("service", "operator")
@@ -13,6 +14,13 @@ MODULE, FUNCTION = 300, 45
 """The most lines of each, from the first to the last, with docstrings and comments. What would be longer has a second
 concept in it, which gets a name and a place: no file of leftovers, and no lines that are pressed together.
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_worker() -> Iterator[None]:
+    """Have all of these tests in one worker, which forgets the sources after them."""
+    yield
+    forget()
 
 
 def long_functions(tree: ast.Module) -> list[tuple[str, int]]:
