@@ -1,9 +1,12 @@
+from __future__ import annotations
+
 import asyncio
 import gc
 import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -15,6 +18,9 @@ from support.process import forked
 from support.process.forks import Forks
 from support.schedule import spread
 from support.time.virtual import VirtualLoop
+
+if TYPE_CHECKING:  # it takes a second to import
+    from support.postgres.server import Server
 
 TESTS = Path(__file__).parent
 REAL = TESTS / "e2e" / "real"
@@ -60,6 +66,15 @@ def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = tmp_path_factory.getbasetemp()
     is_worker = "PYTEST_XDIST_WORKER" in os.environ or Forks.is_worker
     return prepared_data(own.parent if is_worker else own)
+
+
+@pytest.fixture(scope="session")
+def server(postgres_data: Path) -> Iterator[Server]:
+    """One real server for the session of this worker."""
+    from support.postgres.server import running_server
+
+    with running_server(postgres_data) as running:
+        yield running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from batkol.supervision.tasks import UNOWNED
 from batkol.vad.batch import BatchPart, RoundScores
 from batkol.vad.engine import VadEngine
 from batkol.voices.marked.voice import script
-from support.postgres.server import Server, empty_database, running_server
+from support.postgres.server import Server, empty_database
 from support.postgres.sql import texts
 from support.process.killing import cancel, kill_thread
 from support.service.stack import QUICK, Stack, stack, words_of
@@ -29,12 +29,6 @@ from support.time.waiting import eventually, until
 
 LONG = script([["שלום", "אני", "רוצה", "פגישה"], ["כן", "מספר", "טלפון"]], gap_ms=700, tail_ms=900)
 SHORT = script([["שלום", "תודה"]], tail_ms=900)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
 
 
 @asynccontextmanager

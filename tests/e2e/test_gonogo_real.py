@@ -23,7 +23,7 @@ from batkol.simulators.client.conversation import Internal
 from batkol.store.postgres.schema import metadata
 from batkol.store.store import Store
 from batkol.voices.marked.voice import say
-from support.postgres.server import database, running_server
+from support.postgres.server import Server, database
 from support.service.stack import PUBLIC, TOKEN, Stack, stack, stored
 from support.time.waiting import until
 
@@ -65,27 +65,26 @@ async def broken_off(options: Options, up: Stack) -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("replies", [False, pytest.param(True, marks=pytest.mark.nightly)])
 async def test_a_recording_is_heard_and_nothing_of_the_calls_is_kept(
-    replies: bool, tmp_path: Path, postgres_data: Path
+    replies: bool, tmp_path: Path, server: Server
 ) -> None:
     wav, page = record(tmp_path / "person.wav"), io.StringIO()
-    with running_server(postgres_data) as server:
-        async with (
-            database(server) as where,
-            stack(
-                tmp_path / "live",
-                **stored(tmp_path, where),
-                agent_replies=replies,
-            ) as up,
-        ):
-            target = Target(url=up.url, internal=Internal(up.internal), public_url=PUBLIC, auth_token=TOKEN)
-            limits = RehearsalLimits(expect_words=False, real=True)
-            options = Options(target=target, limits=limits, deadline_s=15, wav=wav, as_is=True, as_json=True)
-            code = await carry_out(options, Console(file=page, width=400))
-            left = await kept(up)
-            await broken_off(replace(options, as_json=False), up)
-            left_of_a_broken_one = await kept(up)
-            await up.call(SPEECH.mulaw, tail_ms=1000, caller="+972541234567")
-            of_a_caller = await kept(up)
+    async with (
+        database(server) as where,
+        stack(
+            tmp_path / "live",
+            **stored(tmp_path, where),
+            agent_replies=replies,
+        ) as up,
+    ):
+        target = Target(url=up.url, internal=Internal(up.internal), public_url=PUBLIC, auth_token=TOKEN)
+        limits = RehearsalLimits(expect_words=False, real=True)
+        options = Options(target=target, limits=limits, deadline_s=15, wav=wav, as_is=True, as_json=True)
+        code = await carry_out(options, Console(file=page, width=400))
+        left = await kept(up)
+        await broken_off(replace(options, as_json=False), up)
+        left_of_a_broken_one = await kept(up)
+        await up.call(SPEECH.mulaw, tail_ms=1000, caller="+972541234567")
+        of_a_caller = await kept(up)
 
     report = json.loads(page.getvalue())
     assert (code, report["verdict"]) == (0, "GO"), report

@@ -7,7 +7,7 @@ import httpx
 from batkol.events.events import ReplyEnded
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import script
-from support.postgres.server import database, running_server
+from support.postgres.server import Server, database
 from support.service.stack import Stack, stack, stored
 from support.time.waiting import eventually, until
 
@@ -20,40 +20,39 @@ def replies(up: Stack, call_sid: str) -> list[ReplyEnded]:
     return [event for event in up.heard.events[call_sid] if isinstance(event, ReplyEnded)]
 
 
-async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path, postgres_data: Path) -> None:
-    with running_server(postgres_data) as server:
-        async with (
-            database(server) as where,
-            stack(
-                tmp_path / "live",
-                **stored(tmp_path, where),
-                api_token=TOKEN,
-                agent_replies=True,
-                summary_prompt="סכם",
-            ) as up,
-        ):
+async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path, server: Server) -> None:
+    async with (
+        database(server) as where,
+        stack(
+            tmp_path / "live",
+            **stored(tmp_path, where),
+            api_token=TOKEN,
+            agent_replies=True,
+            summary_prompt="סכם",
+        ) as up,
+    ):
 
-            async def talk(caller: Caller) -> None:
-                await caller.say(SPEECH.mulaw)
-                await up.heard.has_finals(caller.plan.call_sid, 1)
-                await until(lambda: replies(up, caller.plan.call_sid))
+        async def talk(caller: Caller) -> None:
+            await caller.say(SPEECH.mulaw)
+            await up.heard.has_finals(caller.plan.call_sid, 1)
+            await until(lambda: replies(up, caller.plan.call_sid))
 
-            report = await up.call(script=talk, caller=CALLER, called=CALLED)
-            headers = {"Authorization": f"Bearer {TOKEN}"}
-            async with httpx.AsyncClient(base_url=up.internal, headers=headers, verify=False) as http:
+        report = await up.call(script=talk, caller=CALLER, called=CALLED)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(base_url=up.internal, headers=headers, verify=False) as http:
 
-                async def ended() -> bool:
-                    """Twilio's status may be written first; the stream's own end then takes its place."""
-                    calls = (await http.get("/v1/history/calls", params={"number": CALLER})).json()["calls"]
-                    return bool(calls) and calls[0]["end_reason"] == "stop" and calls[0]["duration_s"] is not None
+            async def ended() -> bool:
+                """Twilio's status may be written first; the stream's own end then takes its place."""
+                calls = (await http.get("/v1/history/calls", params={"number": CALLER})).json()["calls"]
+                return bool(calls) and calls[0]["end_reason"] == "stop" and calls[0]["duration_s"] is not None
 
-                await eventually(ended)
-                call = (await http.get(f"/v1/history/calls/{report.call_sid}")).json()
-                (lead,) = (await http.get("/v1/leads")).json()["leads"]
-                exported = (await http.get("/v1/history/utterances.csv")).text
-                del http.headers["Authorization"]
-                assert (await http.get("/v1/leads")).status_code == 401
-            assert up.service.status().tasks["store.summaries"].state == "running"
+            await eventually(ended)
+            call = (await http.get(f"/v1/history/calls/{report.call_sid}")).json()
+            (lead,) = (await http.get("/v1/leads")).json()["leads"]
+            exported = (await http.get("/v1/history/utterances.csv")).text
+            del http.headers["Authorization"]
+            assert (await http.get("/v1/leads")).status_code == 401
+        assert up.service.status().tasks["store.summaries"].state == "running"
 
     assert call["call"]["end_reason"] == "stop"
     assert call["call"]["ended_at"] is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
 from support.http.webhook_receiver import Receiver, receiving, status
 from support.network.ports import free_ports
-from support.postgres.server import Server, database, running_server
+from support.postgres.server import Server, database
 from support.service.stack import QUICK, Stack, plain, stack, stored, words_of
 from support.sinks.calls import call_with_two_finals, handed_on
 from support.time.waiting import eventually, until
@@ -25,12 +25,6 @@ from support.time.waiting import eventually, until
 SECRET: Final = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 CALLER, CALLED = "+972541234567", "+97231234567"
 SPEECH = script([["שלום", "תודה"], ["בבקשה", "אני", "רוצה"]], tail_ms=800)
-
-
-@pytest.fixture(scope="module")
-def server(postgres_data: Path) -> Iterator[Server]:
-    with running_server(postgres_data) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

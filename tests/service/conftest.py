@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -6,15 +6,8 @@ import pytest
 from batkol.backoff import Backoff
 from batkol.store.postgres import writer
 from batkol.store.postgres.address import Address
-from support.postgres.server import Server, database, running_server
+from support.postgres.server import Server, database
 from support.postgres.store_parts import Kept
-
-
-@pytest.fixture(scope="session")
-def server(postgres_data: Path) -> Iterator[Server]:
-    """One real server for the session of this worker."""
-    with running_server(postgres_data) as running:
-        yield running
 
 
 @pytest.fixture
