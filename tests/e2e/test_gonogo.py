@@ -211,6 +211,7 @@ def rehearsing(rig: Rig, temporary: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         rig.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=os.environ | {"TMPDIR": str(temporary), "COLUMNS": "400"},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509  tests may run under nohup
     ) as process:  # fmt: skip
         assert process.stdout is not None
         for line in process.stdout:
