@@ -185,6 +185,17 @@ async def test_a_server_that_answers_now_and_then_does_not_fill_the_log() -> Non
 
 
 @pytest.mark.virtual_time
+async def test_a_refusal_that_lasts_an_hour_is_one_line() -> None:
+    upstream = Upstream(ANSWERER, "fast", "There.")
+    with capture_logs() as logs:
+        for _ in range(40):
+            upstream(refusal())
+            await asyncio.sleep(90)
+
+    assert lines_of(logs) == [("error", ANSWERER.refused)]
+
+
+@pytest.mark.virtual_time
 async def test_what_may_pass_is_a_line_only_if_it_does_not() -> None:
     upstream = Upstream(ANSWERER, "fast", "There.")
     with capture_logs() as logs:
