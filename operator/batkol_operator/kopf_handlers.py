@@ -77,11 +77,15 @@ def registry(
                 "the loop of this agent died; the operator restarts it", delay=LOOP_RESTART_DELAY_S
             ) from None
 
+    _watch_objects(handlers, context, watched)
+    return handlers
+
+
+def _watch_objects(handlers: kopf.OperatorRegistry, context: Context, watched: OwnedKinds) -> None:
     for version, kind, plural in (PODS, *watched):
         _watch(handlers, context.cache, version, kind, plural)
     if context.feature_flags.watched:
         _watch_flags(handlers, context)
-    return handlers
 
 
 def _watch_flags(handlers: kopf.OperatorRegistry, context: Context) -> None:
