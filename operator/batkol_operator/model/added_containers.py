@@ -33,7 +33,7 @@ PortName = Annotated[
 ]
 
 
-class Command(ResourcePart):
+class ProbeCommand(ResourcePart):
     """A command in the container."""
 
     command: tuple[Argument, ...] = Field(
@@ -70,7 +70,7 @@ class Probe(ResourcePart):
     http_get: HTTPGet | None = Field(None, alias="httpGet", description="A GET request to the container.")
     tcp_socket: TCPSocket | None = Field(None, description="A connection to the container.")
     grpc: GRPCHealth | None = Field(None, description="A request to the container's gRPC health service.")
-    exec: Command | None = Field(None, description="A command in the container.")
+    exec: ProbeCommand | None = Field(None, description="A command in the container.")
     initial_delay_seconds: int | None = Field(None, ge=0, le=3600, description="Wait before the first check, seconds.")
     period_seconds: int | None = Field(
         None, ge=1, le=3600, description="Time between two checks, in seconds; absent: 10."

@@ -11,7 +11,7 @@ from batkol_operator.model.part import ResourcePart, ResourceRule, exactly_one
 from batkol_operator.model.reserved import PREFIXES, VARIABLES
 from batkol_operator.model.secret_key import SecretKey
 
-ObjectName = Annotated[
+ResourceName = Annotated[
     str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
 ]
 ObjectKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
@@ -22,7 +22,7 @@ _OURS: Final = f"(?i)^(({'|'.join(VARIABLES)})$|{'|'.join(PREFIXES)})"
 class ConfigMapKey(ResourcePart):
     """One key of a ConfigMap in the agent's namespace."""
 
-    name: ObjectName = Field(description="Name of a ConfigMap in the same namespace.")
+    name: ResourceName = Field(description="Name of a ConfigMap in the same namespace.")
     key: ObjectKey = Field(description="Key in that ConfigMap.")
 
 
@@ -118,7 +118,7 @@ class AgentVariable(Variable):
 class SourceName(ResourcePart):
     """A ConfigMap or a Secret, all of whose keys become variables."""
 
-    name: ObjectName = Field(description="Name of the object in the same namespace.")
+    name: ResourceName = Field(description="Name of the object in the same namespace.")
     optional: bool | None = Field(
         None, description="Whether the container starts without it; absent: it waits for the object."
     )

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.added_variables import ObjectKey, ObjectName, PodField
+from batkol_operator.model.added_variables import ObjectKey, PodField, ResourceName
 from batkol_operator.model.part import ResourcePart, ResourceRule, exactly_one, listed, sized
 from batkol_operator.model.pod_resources import Quantity
 from batkol_operator.model.reserved import FOLDERS, VOLUMES
@@ -43,7 +43,7 @@ MayBeMissing = Annotated[bool | None, Field(description="Whether the pod starts 
 class ConfigMapVolume(ResourcePart):
     """The keys of a ConfigMap as files."""
 
-    name: ObjectName = Field(description="Name of a ConfigMap in the same namespace.")
+    name: ResourceName = Field(description="Name of a ConfigMap in the same namespace.")
     items: Items = ()
     default_mode: DefaultMode = None
     optional: MayBeMissing = None
@@ -52,7 +52,7 @@ class ConfigMapVolume(ResourcePart):
 class SecretVolume(ResourcePart):
     """The keys of a Secret as files."""
 
-    secret_name: ObjectName = Field(description="Name of a Secret in the same namespace.")
+    secret_name: ResourceName = Field(description="Name of a Secret in the same namespace.")
     items: Items = ()
     default_mode: DefaultMode = None
     optional: MayBeMissing = None
@@ -70,7 +70,7 @@ class EmptyDirVolume(ResourcePart):
 class ClaimVolume(ResourcePart):
     """A volume that a PersistentVolumeClaim has."""
 
-    claim_name: ObjectName = Field(
+    claim_name: ResourceName = Field(
         description="Name of a claim in the same namespace. All pods of the agent mount it: it needs ReadOnlyMany or "
         "ReadWriteMany."
     )
@@ -80,7 +80,7 @@ class ClaimVolume(ResourcePart):
 class SecretName(ResourcePart):
     """A Secret in the agent's namespace."""
 
-    name: ObjectName = Field(description="Name of a Secret in the same namespace.")
+    name: ResourceName = Field(description="Name of a Secret in the same namespace.")
 
 
 class CSIVolume(ResourcePart):
@@ -98,7 +98,7 @@ class CSIVolume(ResourcePart):
 class ProjectedConfigMap(ResourcePart):
     """The keys of a ConfigMap as files."""
 
-    name: ObjectName = Field(description="Name of a ConfigMap in the same namespace.")
+    name: ResourceName = Field(description="Name of a ConfigMap in the same namespace.")
     items: Items = ()
     optional: MayBeMissing = None
 
@@ -106,7 +106,7 @@ class ProjectedConfigMap(ResourcePart):
 class ProjectedSecret(ResourcePart):
     """The keys of a Secret as files."""
 
-    name: ObjectName = Field(description="Name of a Secret in the same namespace.")
+    name: ResourceName = Field(description="Name of a Secret in the same namespace.")
     items: Items = ()
     optional: MayBeMissing = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from batkol_operator.model.added_variables import ObjectName
+from batkol_operator.model.added_variables import ResourceName
 from batkol_operator.model.part import ResourcePart
 
 
@@ -24,4 +24,4 @@ class FlagdSpec(ResourcePart):
 class FeatureFlagRef(ResourcePart):
     """A FeatureFlag of the OpenFeature Operator."""
 
-    name: ObjectName = Field(description="Name of a FeatureFlag in the same namespace.")
+    name: ResourceName = Field(description="Name of a FeatureFlag in the same namespace.")

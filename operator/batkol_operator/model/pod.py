@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from batkol_operator.model.added_containers import AddedContainer, Sidecar
-from batkol_operator.model.added_variables import AgentVariable, ConfigMapKey, ObjectName, VariablesFrom
+from batkol_operator.model.added_variables import AgentVariable, ConfigMapKey, ResourceName, VariablesFrom
 from batkol_operator.model.added_volumes import AddedVolume, AgentMount
 from batkol_operator.model.exposure import AnnotationValue
 from batkol_operator.model.part import ResourcePart, ResourceRule, exactly_one, listed, listed_by
@@ -110,7 +110,7 @@ class PodSpec(ResourcePart):
     priority_class_name: str | None = Field(
         None, min_length=1, max_length=253, description="PriorityClass of the pods."
     )
-    runtime_class_name: ObjectName | None = Field(
+    runtime_class_name: ResourceName | None = Field(
         None, description="RuntimeClass of the pods, such as that of gVisor; absent: the node's own runtime."
     )
     labels: dict[str, LabelValue] = Field({}, max_length=32, description="Further labels of the pods.")
@@ -121,7 +121,7 @@ class PodSpec(ResourcePart):
         description="Annotations of the ServiceAccount, such as `iam.gke.io/gcp-service-account` for Workload "
         "Identity.",
     )
-    service_account_name: ObjectName | None = Field(
+    service_account_name: ResourceName | None = Field(
         None,
         description="An existing ServiceAccount of the namespace for the pods; absent: the operator makes one, with "
         "the agent's name. The chart's value `admissionPolicy.serviceAccounts` must allow it.",

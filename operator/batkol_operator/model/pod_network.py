@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from batkol_operator.model.part import ResourcePart, listed
 
-Address = Annotated[str, StringConstraints(min_length=2, max_length=45, pattern=r"^[0-9a-fA-F:.]+$")]
+HostAddress = Annotated[str, StringConstraints(min_length=2, max_length=45, pattern=r"^[0-9a-fA-F:.]+$")]
 Domain = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-_.a-z0-9]+$")]
 _ATOMIC: Final = listed("atomic")
 
@@ -32,7 +32,7 @@ class DNSOption(ResourcePart):
 class DNSConfig(ResourcePart):
     """Settings of the resolver, beside those of the policy."""
 
-    nameservers: tuple[Address, ...] = Field(
+    nameservers: tuple[HostAddress, ...] = Field(
         (), max_length=3, json_schema_extra=_ATOMIC, description="Addresses of name servers."
     )
     searches: tuple[Domain, ...] = Field(
@@ -46,7 +46,7 @@ class DNSConfig(ResourcePart):
 class HostAlias(ResourcePart):
     """Names of one address, in the pods' /etc/hosts."""
 
-    ip: Address = Field(description="The address.")
+    ip: HostAddress = Field(description="The address.")
     hostnames: tuple[Domain, ...] = Field(
         min_length=1, max_length=32, json_schema_extra=_ATOMIC, description="Names of the address."
     )
