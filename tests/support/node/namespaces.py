@@ -30,12 +30,13 @@ def isolated(command: Sequence[str]) -> int:
     for folder in HIDDEN:
         Path(folder).mkdir(parents=True, exist_ok=True)
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    first = [sys.executable, "-m", "support.node.namespaces", *command]
-    process = subprocess.Popen([*unshare, *first], env=_environment())
+    program = [sys.executable, "-m", "support.node.namespaces", *command]
+    process = subprocess.Popen([*unshare, *program], env=_environment())
     try:
-        PID.write_text(str(_child_of(process)))
+        first_process = _child_of(process)
+        PID.write_text(str(first_process))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the command itself
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(int(PID.read_text()), signal.SIGTERM))
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(first_process, signal.SIGTERM))
         return process.wait()
     finally:
         process.kill()
