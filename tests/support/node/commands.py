@@ -41,6 +41,7 @@ def api_server() -> Command:
         f"--token-auth-file={RUN / 'tokens.csv'}",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
+        "--kubelet-preferred-address-types=InternalIP",  # the node's name is in no DNS
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={RUN / 'sa.pub'}",
         f"--service-account-signing-key-file={RUN / 'sa.key'}",
