@@ -45,6 +45,7 @@ async def test_what_was_heard_survives_the_end_of_a_container(
     """The database is away meanwhile, so that only the journal in the pod's emptyDir has the words."""
     await agent.patch(scaling={"replicas": 1})
     await agent.settled()
+    before = restarts((await agent.pods())[0])  # it may be the pod of the test before
     async with polled(agent) as truth:
         calls = await agent.call(2)
         await asyncio.to_thread(agent.database.stop)
@@ -52,10 +53,11 @@ async def test_what_was_heard_survives_the_end_of_a_container(
 
         await asyncio.to_thread(end, (await agent.pods())[0])
         await calls.over()
+        assert len(calls.cut()) >= 2, "what the orderly ends are held to, this is not"
 
         async def came_back() -> bool:
             (pod,) = await agent.pods()
-            return restarts(pod) >= 1
+            return restarts(pod) > before
 
         await eventually(came_back, 120)
         await asyncio.to_thread(agent.database.start)

@@ -99,9 +99,9 @@ def until(holds: Callable[[], bool], what: str) -> None:
 
 def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> None:
     """One release through its life: an installation is half a minute here."""
-    with jobs_run(cluster) as said:
+    with jobs_run(cluster) as made:
         notes = cluster.helm("install", str(CHART), *SAMPLE)
-    assert said == ["made VoiceAgent batkol-system/sample"]
+    assert made == ["made VoiceAgent batkol-system/sample"]
     assert "kubectl -n batkol-system wait voiceagent/sample" in notes
     sample = cluster.get("voiceagent", "sample")["metadata"]["uid"]
     key = cluster.get("secret", "batkol-operator-key")["data"]["key"]
