@@ -40,6 +40,11 @@ class SilenceClock:
         self._timers.set(Timer.FILLER, self._due(thresholds.filler_ms))
         self._timers.set(Timer.APOLOGY, self._due(thresholds.apology_ms))
 
+    def bring_back(self, since: float, thresholds: TurnThresholds) -> None:
+        """The caller was silent earlier than was known at the start: since then. A filler that was said stays said."""
+        if self.running and not self.filler_said and since < self._since:
+            self.start(since, thresholds)
+
     def go_on(self, now: float, until: float, thresholds: TurnThresholds) -> None:
         """Something is said in the place of the apology, which is due `until` then, or earlier: the next one."""
         self._timers.set(Timer.APOLOGY, min(until, now + thresholds.apology_ms / 1000))

@@ -130,6 +130,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
         ReplyWentOn: speaking.went_on,
         ReplyPlayed: ending.played,
         AttemptLost: ending.played,
+        CallerStopped: ending.fell_silent,
         TransferFailed: ending.refused,
         ServiceFailed: ending.broke,
         CallClosing: ending.closing,

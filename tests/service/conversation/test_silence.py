@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 
 from batkol.conversation.actions import Action, Announce, Interrupt, Resume, SayPhrase
 from batkol.conversation.inputs import (
+    CallerBegan,
     CallerStopped,
     CallOpened,
     DigitPressed,
@@ -40,7 +41,8 @@ class EarWorld(World):
         self.listen()
         super().happen(event)
         if isinstance(event, CallerStopped) and not self.turns.talking:
-            self.silent_since = min(self.silent_since, self.now - 0.5) if self.filler_said else self.now - 0.5
+            if not self.filler_said:  # which the caller heard after the last sample, or while speaking
+                self.silent_since = self.now - 0.5
         if isinstance(event, DigitPressed):
             self.heard(self.now + KEYS_S)
         self.listen()
@@ -92,6 +94,7 @@ class EarWorld(World):
             self.too_late.append(f"{silence:.2f} s without a filler in {turns.state}")
 
 
+@example([(CallerBegan(0), 0.0), ("is to be transferred", 1.0), (CallerStopped(0, 0.0), 0.0)])
 @given(histories_that_end)
 def test_a_caller_who_waits_hears_something_in_time_whatever_hangs(history: list[tuple[Input | str, float]]) -> None:
     world = EarWorld()

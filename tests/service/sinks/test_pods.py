@@ -58,7 +58,7 @@ async def test_a_pod_that_lost_its_lock_while_it_delivered_notes_nothing(where: 
         async with draining(where, quick, pod="pod-2") as second:
             await until(lambda: len(receiver.got) == 2)
             await write(where, [said(2)])
-            await until(lambda: len(receiver.got) == 3)
+            await until(lambda: second.statistics[0].delivered == 3)
             (noted,) = await sql(where, "SELECT transaction, position, pod FROM sinks")
             await until(lambda: first.statistics[0].state == SinkState.STANDBY)
             slow.open.set()
