@@ -42,6 +42,7 @@ class Lane:
     """Whether the database knows that the stream waits: `Held`."""
     done: list[tuple[StoredEvent, DeliveryOutcome]] = field(default_factory=list)
     """Events that were tried since the last `take`, and what became of them."""
+    read_at: float = math.inf
     begun_at: float = math.inf
     is_over: bool = False
 
@@ -88,7 +89,7 @@ class _Streak:
 class Lanes:
     """At most `at_once` of them have an event on the way. `on_change` is called when some are over.
 
-    A lane is over with the event with which it took `longest_s`, though there is a rest.
+    What was read `longest_s` ago is not handed on: a lane is over then, though there is a rest, or nothing was tried.
     """
 
     def __init__(
@@ -124,6 +125,11 @@ class Lanes:
         return [lane for lane in self._lanes if not lane.is_over]
 
     @property
+    def known(self) -> list[Lane]:
+        """Lanes of which something is not collected: those that are open, and those that are over since."""
+        return list(self._lanes)
+
+    @property
     def has_over(self) -> bool:
         """Whether some are over, and not collected."""
         return any(lane.is_over for lane in self._lanes)
@@ -152,6 +158,7 @@ class Lanes:
         streak = _Streak()
         for lane in lanes:
             self._lanes.append(lane)
+            lane.read_at = self._clock()
             if lane.rest:
                 self._waiting.append((lane, streak))
             else:
@@ -195,14 +202,14 @@ class Lanes:
 
     async def _drive(self, lane: Lane, streak: _Streak) -> None:
         lane.begun_at = self._clock()
-        while lane.rest:
+        while lane.rest and lane.begun_at - lane.read_at <= max(self._longest_s, self._young_s):  # it had to wait
             if streak.failed >= self._at_once:
                 outcome: DeliveryOutcome = Later(NOT_TRIED)
             else:
                 outcome = await self._deliver(lane, lane.rest[0])
                 streak.failed = streak.failed + 1 if isinstance(outcome, Later) else 0
             lane.done.append((lane.rest.popleft(), outcome))
-            if isinstance(outcome, Later) or self._clock() - lane.begun_at > self._longest_s:
+            if isinstance(outcome, Later) or self._clock() - lane.read_at > self._longest_s:
                 break
         lane.is_over = True
         if self.calm_at <= self._clock():

@@ -218,7 +218,8 @@ class Tenure:
         return max(0, min(self._room, share - doubtful))
 
     def _on_the_way(self, *, is_again: bool = False) -> list[str]:
-        return [lane.stream_sid for lane in self._lanes.open if (lane.kind is LaneKind.AGAIN) is is_again]
+        """Return the streams of which something is not noted yet: what is over since the last note is among it."""
+        return [lane.stream_sid for lane in self._lanes.known if (lane.kind is LaneKind.AGAIN) is is_again]
 
     # -- what became of it -----------------------------------------------------------------------------------------
 
@@ -246,6 +247,8 @@ class Tenure:
         await self._note(done, self._read_to)
         if again:
             await self._note(settled_again(again, self._limits.retry), self._read_to)
+        if any(lane.is_over and (lane.is_noted or lane.kind is LaneKind.AGAIN) for lane in lanes):
+            self._look_at = 0.0  # what is left of them may be due
         self._settle_at = self._clock() + self._limits.poll_s
 
     def _learn(self, tried: Tried, *, is_probe: bool) -> bool:
