@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from batkol.speech.lexicon import Ending, Lexicon, ending
 from batkol.speech.sameness import same
 
-_MOST_ASIDE: Final = 4
-"""Utterances whose corrections may have words; the oldest go first."""
+_MOST_ASIDE: Final = 16
+"""Utterances whose finals or corrections may have words; the oldest go first. A recognizer may owe several finals."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,8 @@ class CallerTurn:
         self._said: dict[int, SaidUtterance] = {}
         self._aside: dict[int, SaidUtterance] = {}  # those whose final had no word that counts, by its time
         self._finals_due: set[int] = set()  # utterances that the newest reply has answered before their final
-        self._answered: dict[int, tuple[int, str]] = {}  # of the newest reply: words answered before, and by it
+        # Of the newest reply: words answered before, and by it. Earlier utterances of which no word is known are with it.
+        self._answered: dict[int, tuple[int, str]] = {}
         self.passed_over = False
         """Whether the words that late results correct wait for an announcement: no reply has answered them."""
 
@@ -122,7 +123,8 @@ class CallerTurn:
         if words:  # a reply to nothing, such as a question to a silent caller, answers no words that come later
             words |= {index: (said.answered, "") for index, said in self._aside.items() if not said.overheard}
             self._aside = {index: said for index, said in self._aside.items() if said.overheard}
-            self._answered = dict(sorted(words.items()))
+            wordless = [(index, known) for index, known in self._answered.items() if not known[1]]  # still
+            self._answered = dict(sorted((dict(wordless[-_MOST_ASIDE:]) | words).items()))
         over = {index: said for index, said in self._said.items() if said.stopped is not None}
         self._finals_due = {index for index, said in over.items() if said.fresh and not said.settled}
         for index, said in over.items():

@@ -41,10 +41,10 @@ def test_an_utterance_that_begins_again_is_not_set_aside_any_more() -> None:
 
 def test_only_the_newest_that_were_set_aside_are_remembered() -> None:
     said = CallerTurn()
-    for utterance in range(5):
+    for utterance in range(17):
         over(said, utterance)
         said.set_aside(utterance, overheard=False)
-    assert [recalls(said, utterance) for utterance in range(5)] == [False, True, True, True, True]
+    assert [recalls(said, utterance) for utterance in range(17)] == [False, *[True] * 16]
 
 
 @pytest.mark.parametrize("overheard", [False, True])
@@ -93,3 +93,27 @@ def test_the_final_of_words_that_are_answered_is_awaited_and_none_of_speech_that
     assert said.awaits_final
     said.take_final(0)
     assert not said.awaits_final
+
+
+def test_words_that_come_two_replies_late_correct_the_words_of_the_newest() -> None:
+    """They were said before those, and no reply has had them."""
+    said = CallerTurn()
+    over(said, 0, "מחר")
+    over(said, 1)
+    said.set_aside(1, overheard=False)
+    said.answer(spoken=True)
+    over(said, 2, "תודה")
+    said.answer(spoken=True)
+    assert said.correct(1, "בבוקר") == ("תודה", "בבוקר תודה")
+    assert said.correct(0, "היום") is None, "a reply has had words of it"
+
+
+def test_wordless_utterances_are_remembered_for_a_while_and_not_for_the_call() -> None:
+    said = CallerTurn()
+    for turn in range(30):
+        over(said, 2 * turn)
+        said.set_aside(2 * turn, overheard=False)
+        over(said, 2 * turn + 1, "שלום")
+        said.answer(spoken=True)
+    late = [turn for turn in range(30) if said.correct(2 * turn, "מחר")]
+    assert late == list(range(13, 30))

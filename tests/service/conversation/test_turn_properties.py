@@ -16,7 +16,7 @@ from batkol.conversation.inputs import (
 from batkol.conversation.turn import State
 from batkol.speech.turn_thresholds import TurnThresholds
 from support.agent.histories import histories, histories_that_end, tunings
-from support.agent.spoken_words import SpokenWords, conversations
+from support.agent.spoken_words import WORDS, SpokenWords, conversations
 from support.agent.world import World
 
 
@@ -121,5 +121,19 @@ def test_no_word_of_the_caller_is_lost_however_late_it_is_known(conversation: li
     for what, delay, known in conversation:
         world.wait(delay)
         world.step(what, known)
+    world.finish()
+    assert world.lost == set()
+
+
+def test_a_recognizer_that_owes_the_finals_of_five_utterances_loses_no_word() -> None:
+    """The caller was asked to repeat it by then."""
+    world = SpokenWords()
+    for _ in WORDS:
+        for known in ("begins", "nothing", "is over"):
+            world.step("speaks", known)
+    world.wait(4.0)
+    assert world.turns.state is State.SPEAKING
+    for _ in WORDS:
+        world.step("is recognized", "the word")
     world.finish()
     assert world.lost == set()
