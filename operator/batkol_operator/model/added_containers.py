@@ -14,7 +14,7 @@ from batkol_operator.model.added_variables import Variable, VariablesFrom
 from batkol_operator.model.added_volumes import VolumeMount
 from batkol_operator.model.part import ResourcePart, ResourceRule, exactly_one, listed, listed_by
 from batkol_operator.model.pod_resources import AddedResources
-from batkol_operator.model.reserved import CONTAINERS
+from batkol_operator.model.reserved import CONTAINERS, PORT_NAMES, PORTS
 from batkol_operator.model.workload import PullPolicy
 
 _PORT = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -83,6 +83,23 @@ class Probe(ResourcePart):
 
 class ContainerPort(ResourcePart):
     """A port of the container, for its name in probes and monitors."""
+
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel=f"self.protocol != 'TCP' || !(self.containerPort in {list(PORTS)})",
+            holds=lambda part: part.protocol != "TCP" or part.container_port not in PORTS,
+            message="may not be a port of the program, 8080 or 8081: the containers of a pod share its ports",
+            field=".containerPort",
+            reason="FieldValueForbidden",
+        ),
+        ResourceRule(
+            cel=f"!has(self.name) || !(self.name in {list(PORT_NAMES)})",
+            holds=lambda part: part.name not in PORT_NAMES,
+            message="may not be the name of a port of the program: " + ", ".join(PORT_NAMES),
+            field=".name",
+            reason="FieldValueForbidden",
+        ),
+    )
 
     name: str | None = Field(None, min_length=1, max_length=15, pattern=_PORT, description="Name of the port.")
     container_port: int = Field(ge=1, le=65_535, description="Number of the port.")

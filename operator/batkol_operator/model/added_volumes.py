@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -18,6 +18,8 @@ from batkol_operator.model.reserved import FOLDERS, VOLUMES
 VolumeName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^/:][^:]*$")]
 _ATOMIC = listed("atomic")
+_ABSOLUTE: Final = r"^(/(\.{0,2}[^./:\s][^/:\s]*|\.{3,}[^/:\s]*))+$"
+"""Without `.` and `..`: the runtime resolves them, and `/srv/../tmp` would hide a folder of the operator."""
 
 
 class KeyToFile(ResourcePart):
@@ -202,8 +204,8 @@ class VolumeMount(ResourcePart):
     mount_path: str = Field(
         min_length=1,
         max_length=512,
-        pattern=r"^(/[^/:\s]+)+$",
-        description="Absolute path of the folder, or of the file.",
+        pattern=_ABSOLUTE,
+        description="Absolute path of the folder, or of the file; no part of it is `.` or `..`.",
     )
     sub_path: FilePath | None = Field(
         None, description="Path in the volume; absent: all of it. A file of a `subPath` never gets a newer content."

@@ -41,6 +41,10 @@ PREFIXES: Final = (
 
 VOLUMES: Final = ("tmp", "live", "google", "ca", "state", "memory")
 CONTAINERS: Final = ("media", "migrate")
+PORTS: Final = (8080, 8081)
+"""Containers of a pod share its ports: a sidecar that listens on one of these keeps the program from starting."""
+PORT_NAMES: Final = ("public", "internal")
+"""By these Services and monitors find the program."""
 
 FOLDERS: Final = (
     "^/(bin|dev|etc|lib|opt|opt/app|opt/venv|proc|run|sys|tmp|usr|var|var/lib)$"

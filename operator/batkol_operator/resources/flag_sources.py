@@ -6,6 +6,7 @@ is passed on as it is written: the pods check it, and count its steps, as they d
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,9 +20,18 @@ FEATURE_FLAGS: Final = "core.openfeature.dev/FeatureFlag"
 """The kind, as "group/Kind"."""
 
 
+LARGEST_BYTES: Final = 256 << 10
+"""Bytes of JSON that all FeatureFlags of an agent add. The API server refuses a ConfigMap of more than 1 MiB, and with
+it what the spec says."""
+
 _NOT_SERVED: Final = (
     "This cluster has no FeatureFlags (core.openfeature.dev/v1beta1), so `flagsFrom` adds nothing. Install the "
     "OpenFeature Operator, or remove `flagsFrom`."
+)
+
+_TOO_LARGE: Final = (
+    "FeatureFlag {name} is left out, for its size of {size} KiB: all FeatureFlags of an agent may have "
+    f"{LARGEST_BYTES >> 10} KiB."
 )
 
 
@@ -47,6 +57,7 @@ def merge_flags(
     owners = dict.fromkeys(taken, "the spec")
     shared: dict[str, str] = {}
     faults: list[str] = []
+    left = LARGEST_BYTES
     for name in sorted(names):
         if name not in found:
             faults.append(f"FeatureFlag {name} does not exist.")
@@ -55,10 +66,21 @@ def merge_flags(
         if not isinstance(document.get("flags"), dict):
             faults.append(f"FeatureFlag {name} has no `flagSpec.flags`.")
             continue
+        left -= (size := _bytes(document))
+        if left < 0:
+            left += size
+            faults.append(_TOO_LARGE.format(name=name, size=-(-size >> 10)))
+            continue
         faults += _add(flags, document["flags"], owners, name, "Flag")
         rules = document.get("$evaluators")
         faults += _add(evaluators, rules if isinstance(rules, dict) else {}, shared, name, "Evaluator")
     return MergedFlags(flags, evaluators, tuple(faults))
+
+
+def _bytes(document: Json) -> int:
+    """Return the size of what is merged, as `flags.json` has it."""
+    merged = {name: document.get(name) for name in ("flags", "$evaluators")}
+    return len(json.dumps(merged, indent=2, ensure_ascii=False).encode())
 
 
 def _add(into: Json, found: Json, owners: dict[str, str], name: str, what: str) -> list[str]:

@@ -347,6 +347,16 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
     (
         "a",
+        pod(sidecars=[{**PROXY, "ports": [{"containerPort": 8081}]}]),
+        "spec.pod.sidecars[0].ports[0].containerPort: may not be a port of the program, 8080 or 8081",
+    ),
+    (
+        "a",
+        pod(sidecars=[{**PROXY, "ports": [{"containerPort": 5432, "name": "internal"}]}]),
+        "spec.pod.sidecars[0].ports[0].name: may not be the name of a port of the program",
+    ),
+    (
+        "a",
         pod(sidecars=[PROXY], initContainers=[PROXY]),
         "spec.pod.initContainers: may not have the name of a sidecar",
     ),
@@ -378,6 +388,7 @@ TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a", pod(envFrom=[{"configMapRef": {"name": "m"}}, {"secretRef": {"name": "s", "optional": True}}])),
     ("a", pod(volumes=[SOCKETS], volumeMounts=[MOUNT], sidecars=[{**PROXY, "volumeMounts": [MOUNT]}])),
     ("a", pod(volumes=[SOCKETS], volumeMounts=[{**MOUNT, "mountPath": "/etc/batkols"}], initContainers=[PROXY])),
+    ("a", pod(sidecars=[{**PROXY, "ports": [{"containerPort": 8080, "protocol": "UDP", "name": "publics"}]}])),
     ("a", pod(caBundle={"configMapRef": KEY}, serviceAccountName="calls", serviceAccountAnnotations={})),
     ("a", pod(dnsPolicy="None", dnsConfig={"nameservers": ["10.0.0.10"]})),
     ("a", pod(dnsPolicy="Default")),
@@ -465,6 +476,22 @@ def test_this_process_refuses_it_with_the_same_words(name: str, spec: dict[str, 
 def test_what_is_in_order_passes_every_rule(name: str, spec: dict[str, Any]) -> None:
     assert list(complaints(defaulted(SCHEMA, document(name, **spec)))) == []
     assert VoiceAgent.read(document(name, **spec)).metadata.name == name
+
+
+@pytest.mark.parametrize("path", ["/srv/../tmp", "/./tmp", "/tmp/.", "/srv/..", "srv", "//tmp", "/srv/", "/"])
+def test_no_path_of_a_mount_leads_round_the_folders_that_are_reserved(path: str) -> None:
+    mounted = pod(volumes=[SOCKETS], volumeMounts=[{**MOUNT, "mountPath": path}])
+
+    assert any("mountPath" in one for one in complaints(defaulted(SCHEMA, document("a", **mounted))))
+    with pytest.raises(SpecError, match="mountPath"):
+        VoiceAgent.read(document("a", **mounted))
+
+
+@pytest.mark.parametrize("path", ["/srv/.hidden", "/srv/..data", "/srv/...", "/a.b/c..d", "/srv/data"])
+def test_names_with_dots_are_names(path: str) -> None:
+    mounted = pod(volumes=[SOCKETS], volumeMounts=[{**MOUNT, "mountPath": path}])
+
+    assert list(complaints(defaulted(SCHEMA, document("a", **mounted)))) == []
 
 
 def every_rule(part: type[ResourcePart]) -> Iterator[ResourceRule]:

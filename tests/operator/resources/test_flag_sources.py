@@ -121,3 +121,23 @@ def test_a_change_of_a_feature_flag_writes_the_config_map_and_nothing_else() -> 
 
     assert changed == ["ConfigMap"]
     assert before.flags_revision != after.flags_revision
+
+
+def test_an_object_too_large_for_the_config_map_is_left_out_and_takes_nothing_else_with_it() -> None:
+    """The API server would refuse the ConfigMap, and each later change of the spec with it."""
+    huge = {"flags": {f"flag-{number}": {**ON, "metadata": {"text": "א" * 20_000}} for number in range(10)}}
+    made = planned({"attic": huge, "house": {"flags": {"b": ON}}}, flags={"c": ON})
+
+    assert flags(made).keys() == {"b", "c", "streaming-stt"}
+    assert made.merged.faults == (
+        "FeatureFlag attic is left out, for its size of 393 KiB: all FeatureFlags of an agent may have 256 KiB.",
+    )
+
+
+def test_objects_that_are_too_large_together_are_taken_up_to_the_limit() -> None:
+    large = {name: {"flags": {name: {**ON, "metadata": {"text": "a" * 140_000}}}} for name in ("attic", "house")}
+    made = planned(large)
+
+    assert "attic" in flags(made)
+    assert "house" not in flags(made)
+    assert [fault.split(",")[0] for fault in made.merged.faults] == ["FeatureFlag house is left out"]
