@@ -90,9 +90,9 @@ class Upstream:
         """In a row."""
         self._has_answered = False
         self._noted = False
-        """Whether the failure was worth a line."""
+        """Whether the log has a line about the failure of the moment."""
         self._logged = False
-        """Whether the log has that line, and none about the failure's end."""
+        """Whether the log has a line about a failure, and none about its end."""
 
     def __call__(self, error: UpstreamError | None) -> None:
         """Take note, and log what is news."""
@@ -125,10 +125,14 @@ class Upstream:
         said = str(error).removesuffix(error.remedy).rstrip(" ;")
         is_known = self._noted and (state, error.reason) == (self._status.state, self._status.reason)
         self._status = UpstreamStatus(state=state, since=since, reason=error.reason, said=said, remedy=remedy)
-        if is_known or not (refused or lasting):
+        if is_known:
             return
-        self._noted = True
-        if self._limit.admit(error.reason, asyncio.get_running_loop().time()) is not None:
+        self._noted = False
+        if not (refused or lasting):
+            return
+        # A line that the limit leaves out is written by a later failure: an outage after another one may last.
+        self._noted = self._limit.admit(error.reason, asyncio.get_running_loop().time()) is not None
+        if self._noted:
             self._logged = True
             line, write = (self._lines.refused, log.error) if refused else (self._lines.unanswered, log.warning)
             write(line, **self._named, reason=error.reason, said=said, remedy=remedy)

@@ -219,6 +219,38 @@ async def test_what_may_pass_is_a_line_only_if_it_does_not() -> None:
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize(("reason", "retryable"), [("unauthorized", False), ("timeout", True)])
+async def test_an_outage_soon_after_another_one_has_a_line_if_it_lasts(reason: str, *, retryable: bool) -> None:
+    """The last line would say that the server answers again, however long it did not."""
+    upstream = Upstream(ANSWERER, "fast")
+    with capture_logs() as logs:
+        upstream(None)
+        for _ in range(2):
+            for _ in range(3):
+                upstream(UpstreamError("the server failed", reason=reason, retryable=retryable))
+            upstream(None)
+        for _ in range(60):
+            upstream(UpstreamError("the server failed", reason=reason, retryable=retryable))
+            await asyncio.sleep(2)
+
+    failed = lines_of(logs)[0]
+    assert lines_of(logs) == [failed, ("info", ANSWERER.recovered), failed]
+    assert logs[-1]["reason"] == reason
+
+
+@pytest.mark.virtual_time
+async def test_a_server_that_refuses_and_then_answers_nothing_has_a_line_for_each() -> None:
+    upstream = Upstream(ANSWERER, "fast")
+    with capture_logs() as logs:
+        upstream(None)
+        upstream(UpstreamError("no", reason="unauthorized", retryable=False))
+        for _ in range(9):
+            upstream(UpstreamError("nothing", reason="timeout", retryable=True))
+
+    assert lines_of(logs) == [("error", ANSWERER.refused), ("warning", ANSWERER.unanswered)]
+
+
+@pytest.mark.virtual_time
 async def test_a_server_that_was_never_reached_is_a_line_at_once() -> None:
     """The warm-up at the start meets a misspelt URL, and the first caller need not."""
     upstream = Upstream(ANSWERER, "fast", "There.")
