@@ -51,7 +51,7 @@ class CallerTurn:
         self._said: dict[int, SaidUtterance] = {}
         self._aside: dict[int, SaidUtterance] = {}  # those whose final had no word that counts, by its time
         self._finals_due: set[int] = set()  # utterances that the newest reply has answered before their final
-        # Of the newest reply: words answered before, and by it. Earlier utterances of which no word is known are with it.
+        # Of the newest reply: words answered before, and by it. With earlier utterances of which no word is known.
         self._answered: dict[int, tuple[int, str]] = {}
         self.passed_over = False
         """Whether the words that late results correct wait for an announcement: no reply has answered them."""

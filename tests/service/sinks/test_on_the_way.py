@@ -57,7 +57,7 @@ async def test_a_stream_that_ends_while_another_is_noted_is_not_begun_a_second_t
 
 
 async def none_left(where: Address, table: str) -> bool:
-    return not await sql(where, f"SELECT 1 FROM {table}")  # noqa: S608  names of this file
+    return not await sql(where, f"SELECT 1 FROM {table}")
 
 
 async def test_a_replay_that_ends_while_another_event_is_noted_is_not_sent_a_second_time(where: Address) -> None:
