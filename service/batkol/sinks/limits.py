@@ -31,7 +31,7 @@ class DrainerLimits:
     """Streams that are on the way for no longer are waited for before more are begun: their outcomes are noted at once.
     The others are slow, and go on beside what is new."""
     lane_s: float = 5.0
-    """A stream that was read longer ago is read again before its next event, also if it had to wait for its turn: it may
+    """A stream that was read longer ago is read again before its next event, also after a wait for its turn: it may
     have been erased meanwhile."""
     deliver_s: float = 60.0
     """A sink that has not given the outcome of an event by then is given up for this time."""
