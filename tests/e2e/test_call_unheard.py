@@ -62,7 +62,7 @@ async def test_a_service_whose_credentials_are_refused_is_named_with_the_reason(
 
     assert code == 1
     assert "Its recognizer does not work:" in said
-    assert "single is unauthenticated" in said
+    assert "single (unauthenticated)" in said
 
 
 async def test_a_call_at_another_service_than_the_internal_api_s_is_not_taken_for_silence(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def _reason(watch: CallWatch, state: ServiceStatus | None, recording: Recording 
     if not watch.utterances:
         return _no_speech(recording)
     if held := _held_back(state):
-        steps = ", ".join(f"{step} is {breaker.reason or breaker.state}" for step, breaker in held.items())
+        steps = ", ".join(f"{step} ({breaker.reason or breaker.state})" for step, breaker in held.items())
         remedy = next((f" {breaker.remedy}" for breaker in held.values() if breaker.remedy), "")
         return (
             f"Its recognizer does not work: {steps}.{remedy} See `recognizer` in /v1/status, and the [STT] lines of "
