@@ -40,9 +40,8 @@ class EarWorld(World):
     def happen(self, event: Input) -> None:
         self.listen()
         super().happen(event)
-        if isinstance(event, CallerStopped) and not self.turns.talking:
-            if not self.filler_said:  # which the caller heard after the last sample, or while speaking
-                self.silent_since = self.now - 0.5
+        if isinstance(event, CallerStopped) and not self.turns.talking and not self.filler_said:
+            self.silent_since = self.now - 0.5  # a filler was heard after the last sample, or while speaking
         if isinstance(event, DigitPressed):
             self.heard(self.now + KEYS_S)
         self.listen()
