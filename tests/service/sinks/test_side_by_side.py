@@ -77,10 +77,11 @@ async def test_what_hung_when_a_pod_ended_comes_first_and_in_order_from_the_next
 
     first, second = Hanging(receiver), receiver.door()
     await write(where, [said(index) for index in range(4)])
-    async with draining(where, first, limits=QUICK):
+    async with draining(where, first, limits=QUICK) as pod:
         await until(lambda: stuck in first.given)
         await write(where, [said(0, 1), said(4)])
-        await until(lambda: receiver.streams == {STREAM: [5, 15], OTHER: [5]})
+        await until(lambda: pod.statistics[0].delivered == 3)
+        assert receiver.streams == {STREAM: [5, 15], OTHER: [5]}
         await eventually(partial(all_read, where))
     async with draining(where, second, pod="pod-2"):
         await until(partial(has, receiver, STREAM, 5))
