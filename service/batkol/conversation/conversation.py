@@ -32,7 +32,7 @@ from batkol.conversation.tools.running import ToolRunner
 from batkol.conversation.translation import translated
 from batkol.conversation.turns import Turns
 from batkol.conversation.voiced import Voiced
-from batkol.transcription.events import Interim, TranscriptionEvent
+from batkol.transcription.events import TranscriptionEvent
 
 __all__ = ["CallSide", "Conversation"]
 
@@ -80,14 +80,23 @@ class Conversation:
     def observe(self, event: TranscriptionEvent) -> None:
         """Take note of an event of the call's recognition; never blocks, and never raises."""
         try:
-            if type(event) is Interim and not self._inputs and self._turns.overhears(self._loop.time()):
-                return  # most events are these, and a call in which the API is silent should cost nothing
             turned = translated(event, self._spoken_at)
+            if type(turned) is inputs.TextChanged and self._overhears(turned):
+                return
         except Exception:  # the transcription must go on
             self._call.log.exception("[AGENT] the conversation missed an event by a defect of the service")
             return
         if turned is not None:
             self._put(turned)
+
+    def _overhears(self, words: inputs.TextChanged) -> bool:
+        """Take the words at once, if they change nothing but when something is due: most events are these."""
+        now = self._loop.time()
+        if self._inputs or self._busy or self._over or self._turns.is_due(now):
+            return False
+        if is_taken := self._turns.overhears(words, now):
+            self._alarm.arm(self._turns.deadline)
+        return is_taken
 
     def go_on_from(self, earlier: ConversationSoFar) -> None:
         """Begin where an earlier stream of the call ended; before `run`."""

@@ -152,16 +152,16 @@ def test_speech_that_brings_nothing_new_gives_way_after_four_seconds(answers: bo
 
 
 def test_words_need_no_handling_while_nothing_answers_them_and_nothing_is_said() -> None:
-    assert not Talk().turns.overhears(100.0)
+    words = TextChanged(0, "אני רוצה")
     talk = Talk(answers=False)
     talk.then(CallerBegan(0))
-    assert talk.turns.overhears(talk.now + 3.0)
+    assert talk.turns.overhears(words, talk.now + 3.0)
     assert talk.turns.deadline is None
     talk.announced()
-    assert not talk.turns.overhears(talk.now), "they may put the announcement off"
+    assert not talk.turns.overhears(words, talk.now), "they may put the announcement off"
     assert talk.wait(6.99) == [], "three seconds, and four without a word"
     assert talk.wait(0.02) == [Announce(1, 1)]
-    assert not talk.turns.overhears(talk.now), "they may interrupt it"
+    assert not talk.turns.overhears(words, talk.now), "they may interrupt it"
     assert talk.then(TextChanged(0, "רגע")) == [Interrupt(1), Cancel(1)]
 
 

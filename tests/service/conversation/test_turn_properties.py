@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batkol.conversation.actions import Action
 from batkol.conversation.inputs import (
     CallClosing,
     CallerBegan,
     CallerStopped,
     CallOpened,
     Input,
+    TextChanged,
     TextSettled,
 )
 from batkol.conversation.turn import State
@@ -137,3 +141,53 @@ def test_a_recognizer_that_owes_the_finals_of_five_utterances_loses_no_word() ->
         world.step("is recognized", "the word")
     world.finish()
     assert world.lost == set()
+
+
+class QuickWorld(World):
+    """Takes words that need no handling by `overhears`, as a conversation does."""
+
+    def __init__(self, tuning: TurnThresholds, told: list[tuple[float, list[Action]]], *, quick: bool) -> None:
+        super().__init__(tuning)
+        self.quick = quick
+        self.told = told
+        self.overheard = 0
+
+    def happen(self, event: Input) -> None:
+        if self.quick and isinstance(event, TextChanged) and self.turns.overhears(event, self.now):
+            self.overheard += 1
+            return
+        super().happen(event)
+
+    def carry_out(self, actions: Sequence[Action]) -> None:
+        if actions:
+            self.told.append((self.now, list(actions)))
+        super().carry_out(actions)
+
+
+@given(histories, tunings)
+def test_words_that_are_overheard_change_what_words_that_are_handled_change(
+    history: list[tuple[Input | str, float]], tuning: TurnThresholds
+) -> None:
+    quick, slow = (QuickWorld(tuning, [], quick=each) for each in (True, False))
+    for world in (quick, slow):
+        world.happen(CallOpened(greet=False))
+    for event, delay in history:
+        for world in (quick, slow):
+            world.wait(delay)
+            world.own(event) if isinstance(event, str) else world.happen(event)
+        assert quick.turns.deadline == slow.turns.deadline
+        assert (quick.turns.state, quick.turns.unanswered) == (slow.turns.state, slow.turns.unanswered)
+    for world in (quick, slow):
+        world.end_of_all()
+
+    assert quick.told == slow.told
+
+
+def test_most_words_are_overheard() -> None:
+    world = QuickWorld(TurnThresholds(), [], quick=True)
+    world.happen(CallerBegan(0))
+    for text in ("אני", "אני רוצה", "אני רוצה תור"):
+        world.happen(TextChanged(0, text))
+
+    assert world.overheard == 3
+    assert world.turns.unanswered == "אני רוצה תור"
