@@ -13,6 +13,7 @@ from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.limits import CallLimits
 from batkol.conversation.reply import TextCutter
 from batkol.conversation.tools.webhook import PostTool, no_webhooks
+from batkol.conversation.turns import Turns
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 from batkol.tools.definition import ToolDefinition
@@ -80,3 +81,14 @@ class Agent:
     """Asks the webhooks of the user's own tools."""
     unix_time: Callable[[], float] = time.time
     """The clock of `{{time}}` in prompts."""
+
+
+def new_turns(settings: AgentSettings, language: str) -> Turns:
+    """Return the turns of a call that begins. Until its first turn there is no answerer."""
+    return Turns(
+        settings.thresholds,
+        settings.words,
+        greeting_yields=settings.greeting_yields,
+        answers=False,
+        language=language,
+    )

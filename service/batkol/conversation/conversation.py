@@ -19,7 +19,7 @@ from batkol.conversation import actions as act
 from batkol.conversation import inputs
 from batkol.conversation.action_runner import ActionRunner, RunnerParts
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.agent import Agent, AgentSettings, new_turns
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.beginning import ReplyBeginner, ReplyParts
 from batkol.conversation.call_side import CallSide
@@ -30,7 +30,6 @@ from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Replies
 from batkol.conversation.tools.running import ToolRunner
 from batkol.conversation.translation import translated
-from batkol.conversation.turns import Turns
 from batkol.conversation.voiced import Voiced
 from batkol.transcription.events import TranscriptionEvent
 
@@ -50,7 +49,7 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
         self.reply_revision = ""
         """The revision of the reply settings that the newest turn was begun with."""
-        self._turns = self._new_turns()
+        self._turns = new_turns(self._settings(), agent.language)
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
         self._alarm = Alarm(self._work)
@@ -94,8 +93,8 @@ class Conversation:
         now = self._loop.time()
         if self._inputs or self._busy or self._over or self._turns.is_due(now):
             return False
-        if is_taken := self._turns.overhears(words, now):
-            self._alarm.arm(self._turns.deadline)
+        is_taken = self._turns.overhears(words, now)
+        self._alarm.arm(self._turns.deadline)
         return is_taken
 
     def go_on_from(self, earlier: ConversationSoFar) -> None:
@@ -264,16 +263,6 @@ class Conversation:
         settings = self._agent.settings()
         self.reply_revision = settings.revision
         return settings
-
-    def _new_turns(self) -> Turns:
-        settings = self._settings()
-        return Turns(
-            settings.thresholds,
-            settings.words,
-            greeting_yields=settings.greeting_yields,
-            answers=False,  # until the first turn begins
-            language=self._agent.language,
-        )
 
     # -- the table ---------------------------------------------------------------------------------------------------
 
