@@ -109,16 +109,20 @@ def _timings(talk: Talk) -> list[Timing]:
 
 
 async def standard(calls: int, turns: int) -> bool:
-    """Print the standard profile and its limits; return whether they are kept."""
+    """Print the standard profile and its limits; return whether they are kept.
+
+    The limits come from a prototype whose first piece came with the first token, so they count for that row.
+    """
     whole, load = await measured(STANDARD, calls, turns, at_once=True)
     print(f"{HEAD}\n{whole.row(f'{STANDARD}, all of its answer at once')}\n({load})", flush=True)
     found, load = await measured(STANDARD, calls, turns)
     print(f"{found.row(f'{STANDARD}, then 80 tokens a second')}\n({load})")
     late, load = await measured(STANDARD, calls, turns, voice=())
     print(f"{late.row(f'{STANDARD}, and a voice that begins with silence, and is late by up to 30 ms')}\n({load})")
-    p50, p95 = (quantile([timing.total for timing in found.timings], share) / 1000 for share in (0.5, 0.95))
-    print(f"limits: p50 {p50:.2f} s of {P50_S}, p95 {p95:.2f} s of {P95_S}, thrown away {found.waste:.2f} of {WASTE}")
-    return p50 <= P50_S and p95 <= P95_S and found.waste <= WASTE and len(found.timings) == found.turns
+    p50, p95 = (quantile([timing.total for timing in whole.timings], share) / 1000 for share in (0.5, 0.95))
+    print(f"limits: p50 {p50:.3f} s of {P50_S}, p95 {p95:.2f} s of {P95_S}, thrown away {whole.waste:.2f} of {WASTE}")
+    answered = all(len(each.timings) == each.turns for each in (whole, found, late))
+    return p50 <= P50_S and p95 <= P95_S and whole.waste <= WASTE and answered
 
 
 async def published(calls: int, turns: int) -> bool:
