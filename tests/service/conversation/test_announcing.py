@@ -31,7 +31,6 @@ from batkol.conversation.inputs import (
     CallerStopped,
     CallOpened,
     ClearAsked,
-    Input,
     ReplyPlayed,
     ReplySounded,
     ServiceFailed,
@@ -41,30 +40,17 @@ from batkol.conversation.inputs import (
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
+from support.agent.timed_turns import TimedTurns
 
 QUESTION = "מה השעה עכשיו"
 
 
-class Talk:
+class Talk(TimedTurns):
     """A conversation at given times."""
 
     def __init__(self, *, answers: bool = True) -> None:
-        self.turns = Turns(answers=answers)
-        self.now = 100.0
+        super().__init__(Turns(answers=answers))
         self.then(CallOpened(greet=False))
-
-    def then(self, event: Input, after: float = 0.0) -> list[Action]:
-        """Let time pass, with what is due, and then the event happen."""
-        return self.wait(after) + self.turns.handle(event, self.now)
-
-    def wait(self, seconds: float) -> list[Action]:
-        """Let time pass."""
-        until, done = self.now + seconds, list[Action]()
-        while (due := self.turns.deadline) is not None and due <= until:
-            self.now = max(self.now, due)
-            done += self.turns.tick(self.now)
-        self.now = until
-        return done
 
     def announced(self, number: int = 1, *, urgent: bool = False) -> list[Action]:
         """An announcement comes, and its voice gives sound at once if it was asked."""

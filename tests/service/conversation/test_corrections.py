@@ -27,7 +27,6 @@ from batkol.conversation.inputs import (
     CallerLasted,
     CallerStopped,
     CallOpened,
-    Input,
     ReplyPlayed,
     ReplySounded,
     TextChanged,
@@ -40,30 +39,19 @@ from batkol.conversation.turns import Turns
 from batkol.transcription import events as heard
 from support.agent.scripted import ScriptedAnswerer
 from support.agent.talk import talking
+from support.agent.timed_turns import TimedTurns
 
 FIRST = "אני רוצה תור"
 THEN = "מחר בבוקר"
 BOTH = f"{FIRST} {THEN}"
 
 
-class Talk:
+class Talk(TimedTurns):
     """A conversation at given times."""
 
     def __init__(self, *, answers: bool = True) -> None:
-        self.turns = Turns(answers=answers)
-        self.now = 100.0
+        super().__init__(Turns(answers=answers))
         self.then(CallOpened(greet=False))
-
-    def then(self, event: Input, after: float = 0.0, sounding: str = "") -> list[Action]:
-        return self.wait(after) + self.turns.handle(event, self.now, sounding)
-
-    def wait(self, seconds: float) -> list[Action]:
-        until, done = self.now + seconds, list[Action]()
-        while (due := self.turns.deadline) is not None and due <= until:
-            self.now = max(self.now, due)
-            done += self.turns.tick(self.now)
-        self.now = until
-        return done
 
     def unheard(self, utterance: int = 0, *, failed: bool = False) -> list[Action]:
         """Somebody speaks, and the recognizer has no word of it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from batkol.conversation.actions import (
-    Action,
     Ask,
     Cancel,
     CorrectCaller,
@@ -28,7 +27,6 @@ from batkol.conversation.inputs import (
     CallerPaused,
     CallerStopped,
     CallOpened,
-    Input,
     ReplyPlayed,
     ReplyRanDry,
     ReplySounded,
@@ -45,34 +43,20 @@ from batkol.conversation.inputs import (
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
 from batkol.speech.turn_thresholds import TurnThresholds
+from support.agent.timed_turns import TimedTurns
 
 
 def in_state(talk: Talk, state: State) -> bool:
     return talk.turns.state is state
 
 
-class Talk:
+class Talk(TimedTurns):
     """A conversation at given times; remembers what it was told to do."""
 
     def __init__(
         self, *, greeting_yields: bool = True, thresholds: TurnThresholds | None = None, answers: bool = True
     ) -> None:
-        self.turns = Turns(thresholds, greeting_yields=greeting_yields, answers=answers)
-        self.now = 100.0
-
-    def then(self, event: Input, after: float = 0.0, sounding: str = "") -> list[Action]:
-        """Let time pass, with what is due, and then the event happen."""
-        done = self.wait(after)
-        return done + self.turns.handle(event, self.now, sounding)
-
-    def wait(self, seconds: float) -> list[Action]:
-        """Let time pass."""
-        until, done = self.now + seconds, []
-        while (due := self.turns.deadline) is not None and due <= until:
-            self.now = max(self.now, due)
-            done += self.turns.tick(self.now)
-        self.now = until
-        return done
+        super().__init__(Turns(thresholds, greeting_yields=greeting_yields, answers=answers))
 
     def ask(self, text: str = "מה השעה עכשיו") -> None:
         """An utterance whose text reaches its end."""
