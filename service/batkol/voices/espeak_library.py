@@ -1,8 +1,8 @@
 """libespeak-ng by ctypes: text in, 16-bit samples and the places of words out.
 
 The library is GPL-3 and comes with the extra `[espeak]`; without it nothing here is loaded. It keeps its state in
-global variables, so one thread of the process uses it (`WORKER`), one text at a time. Names and numbers are those of
-espeak-ng's `speak_lib.h`.
+global variables, so it speaks one text at a time: `WORKER` is the thread for that, and another one waits. Names and
+numbers are those of espeak-ng's `speak_lib.h`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import importlib
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -85,13 +86,17 @@ class _Library:
         )
         data = loader.get_data_path().encode()
         self.rate: int = lib.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data, _DONT_EXIT)
+        self._speaking = Lock()  # two threads at once end the process by a signal
         self.texts = 0
         """Texts that were begun."""
         if self.rate <= 0:
             raise ConfigurationError(f"libespeak-ng cannot read its data. {REMEDY}")
 
     def speak(self, text: str, voice: str, words_a_minute: int, on_sound: Callable[[bytes], bool]) -> list[EspeakWord]:
-        """Give the sound to `on_sound` while it returns true. Raises `EspeakError`, and what `on_sound` raises."""
+        """Give the sound to `on_sound` while it returns true. Raises `EspeakError`, and what `on_sound` raises.
+
+        Waits while another thread speaks. `on_sound` must not speak itself.
+        """
         words: list[EspeakWord] = []
         raised: list[BaseException] = []
 
@@ -105,19 +110,23 @@ class _Library:
             return _GO_ON if more else _ABORT
 
         callback = _Callback(receive)  # alive until the library returns
-        lib = self._lib
-        self.texts += 1
-        if lib.espeak_SetVoiceByName(voice.encode()):
-            raise EspeakError("espeak has no voice for this language")
-        lib.espeak_SetParameter(_RATE, words_a_minute, 0)
-        lib.espeak_SetSynthCallback(callback)
-        encoded = text.encode(errors="replace") + b"\0"
-        failed = lib.espeak_Synth(encoded, len(encoded), 0, _POS_CHARACTER, 0, _UTF8, None, None)
+        with self._speaking:
+            self.texts += 1
+            failed = self._synthesize(text, voice, words_a_minute, callback)
         if raised:
             raise raised[0]
         if failed:
             raise EspeakError("espeak refused the text")
         return words
+
+    def _synthesize(self, text: str, voice: str, words_a_minute: int, callback: Any) -> int:
+        lib = self._lib
+        if lib.espeak_SetVoiceByName(voice.encode()):
+            raise EspeakError("espeak has no voice for this language")
+        lib.espeak_SetParameter(_RATE, words_a_minute, 0)
+        lib.espeak_SetSynthCallback(callback)
+        encoded = text.encode(errors="replace") + b"\0"
+        return int(lib.espeak_Synth(encoded, len(encoded), 0, _POS_CHARACTER, 0, _UTF8, None, None))
 
 
 def _collect(events: Any, words: list[EspeakWord]) -> None:
@@ -144,7 +153,7 @@ def load() -> _Library:
 def synthesize(
     text: str, voice: str, *, words_a_minute: int, longest_s: int, given_up: Callable[[], bool]
 ) -> EspeakSound | None:
-    """Speak a text; on `WORKER` alone. None if it was given up meanwhile.
+    """Speak a text; on `WORKER`, for it takes its time. None if it was given up meanwhile.
 
     Raises `EspeakError` also for a sound of more than `longest_s`.
     """

@@ -11,11 +11,9 @@ from batkol.conversation.actions import Action
 from batkol.conversation.inputs import (
     CallClosing,
     CallerBegan,
-    CallerStopped,
     CallOpened,
     Input,
     TextChanged,
-    TextSettled,
 )
 from batkol.conversation.turn import State
 from batkol.speech.turn_thresholds import TurnThresholds
@@ -35,10 +33,7 @@ def test_one_attempt_at_most_and_never_a_wait_without_an_end(
         world.own(event) if isinstance(event, str) else world.happen(event)
         world.hold_to_the_rules()
 
-    for utterance in range(5):  # the caller falls silent, and the recognizer has its last word
-        world.happen(CallerStopped(utterance, world.now))
-        world.happen(TextSettled(utterance, ""))
-        world.hold_to_the_rules()
+    world.fall_silent()
     world.end_of_all()
     world.hold_to_one_end()
     assert world.turns.attempt is None
@@ -178,6 +173,7 @@ def test_words_that_are_overheard_change_what_words_that_are_handled_change(
         assert quick.turns.deadline == slow.turns.deadline
         assert (quick.turns.state, quick.turns.unanswered) == (slow.turns.state, slow.turns.unanswered)
     for world in (quick, slow):
+        world.fall_silent()
         world.end_of_all()
 
     assert quick.told == slow.told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,3 +80,17 @@ def test_what_the_receiver_raises_ends_the_text_and_is_raised() -> None:
 
     assert len(received) == 1
     assert synthesize("כן", "he", words_a_minute=160, longest_s=2, given_up=never) is not None
+
+
+def test_threads_that_speak_at_once_take_turns() -> None:
+    """The library's state is global: without turns the process ends by a signal."""
+    texts = ("one two", "one two three", "one two three four")
+
+    def spoken(text: str) -> int:
+        sound = synthesize(text, "en", words_a_minute=160, longest_s=10, given_up=never)
+        return len(sound.words) if sound else 0
+
+    with ThreadPoolExecutor(len(texts)) as threads:
+        counts = [tuple(threads.map(spoken, texts)) for _ in range(10)]
+
+    assert counts == [(2, 3, 4)] * 10

@@ -38,6 +38,7 @@ from batkol.conversation.inputs import (
     ReplySounded,
     ReplyWentOn,
     ServiceFailed,
+    TextSettled,
     ToolsBegan,
     ToolsEnded,
     TransferFailed,
@@ -257,6 +258,13 @@ class World:
         waiting = turns.state is State.THINKING or (turns.unanswered and not turns.talking)
         if waiting and turns.state not in {State.SPEAKING, State.YIELDING, State.CLOSING}:
             assert turns.deadline is not None or not self.answers, f"{turns.state} for ever"
+
+    def fall_silent(self) -> None:
+        """Let the caller stop, and the recognizer have its last word."""
+        for utterance in range(5):
+            self.happen(CallerStopped(utterance, self.now))
+            self.happen(TextSettled(utterance, ""))
+            self.hold_to_the_rules()
 
     def end_of_all(self) -> None:
         """Let time pass until nothing is left to happen."""
