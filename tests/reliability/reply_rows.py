@@ -257,9 +257,9 @@ ROWS: Final = (
     ),
     hearing(
         "nobody",
-        "No recognizer is left, in both turns",
+        "No recognizer is left at first; later both questions are heard, and answered as one",
         ways(REPEAT),
-        then_hears=ways(REPEAT, OTHER),
+        then_hears=ways(WHOLE),  # the language model's double answers the first question that it knows
         google=both("UNAVAILABLE"),
     ),
     hearing("silent", "Google's streams hear nothing", ways(WHOLE, REPEAT), google=(Fault(kind=Kind.SILENCE),)),
