@@ -22,13 +22,15 @@ def opened(turn: Turn, event: CallOpened, now: float) -> None:
     if event.greet and not turn.said:
         turn.say(StockPhrase.GREETING)
     else:
+        turn.floor_since = now
         turn.wait_idly(now)
 
 
 def caller_began(turn: Turn, _: CallerBegan, now: float) -> None:
     turn.guesses = 0
     turn.clock.stop()
-    turn.timers.cancel(Timer.PATIENCE, Timer.IDLE)
+    turn.timers.cancel(Timer.PATIENCE)
+    turn.wait_idly(now)
     if turn.state is State.GUESSING:
         turn.doubt(now)
     if turn.said.text:
@@ -165,9 +167,21 @@ def wordless_due(turn: Turn, _: float) -> None:
         turn.resume()
 
 
+def _taken_for_noise_at(turn: Turn) -> float:
+    """Return when speech that goes on without a new word is music or a television, and no caller about to speak."""
+    give_way_s, idle_s = turn.thresholds.give_way_ms / 1000, turn.thresholds.idle_ms / 1000
+    return min(turn.newest_word + give_way_s, turn.floor_since + 3 * idle_s)
+
+
 def idle_due(turn: Turn, now: float) -> None:
-    if turn.queue:  # an announcement will break the silence
-        turn.wait_idly(now)
+    idle_s = turn.thresholds.idle_ms / 1000
+    if not idle_s:  # meanwhile
+        return
+    if turn.queue or turn.said.text or turn.clock.running or not turn.idle:  # something else will break the silence
+        turn.timers.set(Timer.IDLE, now + idle_s)
+        return
+    if turn.said.talking and now < (noise_at := _taken_for_noise_at(turn)):
+        turn.timers.set(Timer.IDLE, noise_at)
         return
     turn.idle_prompts += 1
     more = turn.idle_prompts <= turn.thresholds.idle_prompts

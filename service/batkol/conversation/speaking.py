@@ -134,6 +134,8 @@ def give_the_floor(turn: Turn, now: float) -> None:
     turn.clock.stop()
     turn.said.drop_wordless(turn.words, since=now - turn.thresholds.late_answer_ms / 1000)
     turn.state = State.LISTENING
+    turn.floor_since = now
+    turn.wait_idly(now)
     if turn.said.talking:
         if turn.said.text:
             turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
@@ -143,5 +145,3 @@ def give_the_floor(turn: Turn, now: float) -> None:
     elif turn.said.open:
         turn.last_sample = now
         turn.start_clock()
-    else:
-        turn.wait_idly(now)

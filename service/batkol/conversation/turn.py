@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from batkol.conversation.actions import (
@@ -63,6 +64,7 @@ class Turn:
         self.restarted = False  # the committed attempt was replaced once already
         self.last_sample = 0.0  # when the caller spoke it
         self.idle_prompts = 0
+        self.floor_since = math.inf  # when the caller was given the floor
         self.queue = AnnouncementQueue()
         self.passed = PassedWords()
         self.newest_word = 0.0  # when the caller began an utterance, or its text changed, or pressed a key
@@ -242,9 +244,13 @@ class Turn:
             self.clock.start(self.last_sample, self.thresholds)
 
     def wait_idly(self, since: float) -> None:
-        """Both sides are silent since then: the caller is asked after a time."""
+        """Nothing is said since then: the caller is asked after a time.
+
+        Noise puts that off, and not for ever: music that comes and goes is no caller who is about to speak.
+        """
         if self.thresholds.idle_ms and self.answers:
-            self.timers.set(Timer.IDLE, since + self.thresholds.idle_ms / 1000)
+            idle_s = self.thresholds.idle_ms / 1000
+            self.timers.set(Timer.IDLE, min(since, self.floor_since + idle_s) + idle_s)
 
     def give_up(self) -> None:
         """End the committed attempt, which hangs: the caller waits for it, or has heard some of it."""

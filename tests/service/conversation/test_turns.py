@@ -42,6 +42,7 @@ from batkol.conversation.inputs import (
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
+from batkol.speech.lexicon import lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 from support.agent.timed_turns import TimedTurns
 
@@ -96,6 +97,25 @@ def test_a_pause_is_given_time_to_end_before_the_answerer_is_asked() -> None:
     assert in_state(talk, State.GUESSING)
     assert talk.wait(0.005) == []
     assert talk.wait(0.01) == [Ask(1, "מה השעה", speculative=True)]
+
+
+def test_a_text_that_comes_after_the_end_of_speech_is_committed_without_its_final() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 0.5)
+
+    done = talk.then(TextReached(0, "מה השעה"), 0.1)
+    assert done == [Ask(1, "מה השעה", speculative=True), Release(1)]
+
+
+def test_an_attempt_that_no_speech_holds_is_kept_until_the_turn_is_committed() -> None:
+    talk = Talk()
+    talk.ask("אני רוצה לקבוע את")
+    assert talk.then(CallerStopped(0, talk.now), 0.3) == [], "another word is needed"
+    assert talk.then(TextSettled(0, "אני רוצה לבטל את"), 0.1) == [], "the attempt may be right all the same"
+    talk.then(TextRevised(0, "אני רוצה לקבוע את"), 0.1)
+
+    assert talk.wait(0.5) == [Release(1)]
 
 
 def test_a_pause_that_ends_in_time_costs_no_attempt() -> None:
@@ -651,6 +671,125 @@ def test_silence_is_asked_about_once_and_then_ends_the_call() -> None:
     assert talk.wait(10.1) == [SayPhrase(StockPhrase.GOODBYE, 3)]
     assert talk.then(ReplyPlayed(3), 1.0) == [HangUp()]
     assert in_state(talk, State.CLOSING)
+
+
+def test_music_behind_a_reply_does_not_keep_the_caller_from_being_asked() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(CallerBegan(1), 1.0)
+    talk.then(ReplyPlayed(1), 2.0)
+    assert in_state(talk, State.LISTENING)
+    assert talk.turns.talking, "for the detector"
+
+    assert talk.wait(9.9) == []
+    assert talk.wait(0.2) == [SayPhrase(StockPhrase.IDLE, 2)]
+    talk.then(ReplyPlayed(2), 1.0)
+    assert talk.wait(10.1) == [SayPhrase(StockPhrase.GOODBYE, 3)]
+
+
+def test_music_that_begins_after_the_reply_is_given_as_long_as_silence() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    talk.then(CallerBegan(1), 6.0)
+
+    assert talk.wait(9.9) == []
+    assert talk.wait(0.2) == [SayPhrase(StockPhrase.IDLE, 2)]
+
+
+def test_a_caller_who_begins_to_speak_is_not_asked_whether_somebody_is_there() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    talk.then(CallerBegan(1), 9.0)
+    talk.then(CallerStopped(1, talk.now), 0.5)
+    talk.then(TextSettled(1, ""), 0.3)
+    talk.then(CallerBegan(2), 9.0)
+
+    assert talk.wait(3.9) == [], "though nothing was said for 20 s: the words may be on the way"
+    assert talk.wait(0.2) == [SayPhrase(StockPhrase.IDLE, 2)]
+
+
+def test_words_of_a_caller_who_goes_on_are_not_asked_about() -> None:
+    talk = Talk(thresholds=TurnThresholds(standing_ms=60_000))
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    talk.then(CallerBegan(1), 9.0)
+    talk.then(TextChanged(1, "אני"), 1.0)
+
+    assert talk.wait(40.0) == []
+
+
+def test_noise_that_comes_and_goes_puts_the_question_off_once_and_not_for_ever() -> None:
+    talk, asked_at = Talk(), 0.0
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    begun = talk.now
+    for number in range(1, 40):
+        done = talk.then(CallerBegan(number), 0.5)
+        done += talk.then(CallerStopped(number, talk.now), 0.5)
+        done += talk.then(TextSettled(number, ""), 0.5)
+        if done:
+            asked_at = talk.now
+            break
+
+    assert done == [SayPhrase(StockPhrase.IDLE, 2)]
+    assert 20.0 <= asked_at - begun <= 21.5
+
+
+def test_noise_whose_finals_come_while_the_next_noise_is_heard_puts_the_question_off_for_30_seconds_at_most() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    begun, done = talk.now, list[object]()
+    talk.then(CallerBegan(1), 0.5)
+    for number in range(2, 40):
+        done += talk.then(CallerStopped(number - 1, talk.now), 0.9)
+        done += talk.then(CallerBegan(number), 0.1)
+        done += talk.then(TextSettled(number - 1, ""), 0.3)
+        if done:
+            break
+
+    assert done == [SayPhrase(StockPhrase.IDLE, 2)]
+    assert talk.now - begun <= 30.0 + 1.3
+
+
+def test_speech_that_is_over_is_not_asked_about_while_its_words_are_awaited() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    talk.then(CallerBegan(1), 9.0)
+    talk.then(TextChanged(1, ""), 8.0)
+    talk.then(CallerStopped(1, talk.now), 0.1)
+
+    assert talk.wait(2.5) == [SayPhrase(StockPhrase.FILLER)]
+    assert talk.then(TextSettled(1, "מה השעה")) == [Ask(2, "מה השעה", False), Release(2)]
+
+
+def test_noise_in_an_interrupted_reply_is_not_asked_about() -> None:
+    talk = Talk(thresholds=TurnThresholds(standing_ms=60_000))
+    talk.then(CallOpened(greet=False))
+    talk.then(CallerBegan(0))
+    talk.then(TextChanged(0, "אני רוצה"), 1.0)
+    talk.then(TextReached(0, "אני רוצה פיצה"), 35.0)
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    talk.then(ReplySounded(1), 0.2)
+    talk.then(CallerBegan(1), 1.0)
+    assert talk.then(CallerLasted(1), 0.4) == [Interrupt(1)]
+    talk.then(CallerStopped(1, talk.now), 0.2)
+    talk.then(CallerBegan(2), 0.1)
+
+    assert talk.wait(0.2) == []
+    assert talk.wait(1.0) == [Resume(1, 2)]
+
+
+def test_a_question_about_silence_that_was_turned_off_meanwhile_is_not_asked() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyPlayed(1), 2.0)
+    talk.turns.tune(TurnThresholds(idle_ms=0), lexicon())
+
+    assert talk.wait(60.0) == []
 
 
 def test_no_turn_begins_when_the_call_closes() -> None:
