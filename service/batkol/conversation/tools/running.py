@@ -261,7 +261,8 @@ class AttemptTools:
             content = f"Failed: no answer came within {tool.timeout_seconds:g} s. It may be carried out all the same."
         except ToolError as error:
             outcome, content, reason = ToolOutcome.FAILED, f"Failed: {error}.", error.reason
-            runner.call.log.warning("[AGENT] tool failed", tool=tool.name, reason=reason, error=str(error))
+            remedy = {"remedy": error.remedy} if error.remedy else {}
+            runner.call.log.warning("[AGENT] tool failed", tool=tool.name, reason=reason, error=str(error), **remedy)
         except Exception:  # the conversation must go on, and the model must know
             outcome, content, reason = ToolOutcome.FAILED, "Failed: a defect of the service.", "defect"
             runner.call.log.exception("[AGENT] tool failed by a defect of the service", tool=tool.name)

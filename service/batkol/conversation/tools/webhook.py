@@ -20,6 +20,7 @@ import msgspec
 
 from batkol import tool_secrets
 from batkol.answers import AnswerError, exchange, no_cookies
+from batkol.conversation.tools.webhook_refusals import remedy_of
 from batkol.errors import UpstreamError
 from batkol.http_client.signature import WebhookSigner
 from batkol.tools.definition import ToolDefinition
@@ -91,7 +92,8 @@ class ToolWebhooks:
             raise ToolError("the webhook cannot be reached", reason="unavailable", retryable=True) from error
         if not 200 <= answer.status < 300:
             reason = "redirect" if 300 <= answer.status < 400 else f"http_{answer.status // 100}xx"
-            raise ToolError(f"the webhook answered HTTP {answer.status}", reason=reason, retryable=False)
+            said, remedy = f"the webhook answered HTTP {answer.status}", remedy_of(answer.status)
+            raise ToolError(said, reason=reason, retryable=False, remedy=remedy)
         try:
             return answer.body.decode().strip() or "done"
         except UnicodeDecodeError:

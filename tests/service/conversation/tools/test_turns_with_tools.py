@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from batkol.answering.answerer import AnswerPart, Question, Role, ToolCall, Usage
 from batkol.conversation import events
@@ -332,6 +333,20 @@ async def test_a_tool_that_fails_is_told_to_the_model_and_costs_nothing_else(bro
     assert outcomes(talk) == [("book", "failed")]
     assert said.asked[1].results[0].content.startswith("Failed: ")
     assert talk.words == ["מחר"]
+
+
+async def test_a_webhook_that_refuses_is_a_line_with_what_to_do_which_the_model_does_not_get() -> None:
+    def refuse(_: ToolRequest) -> str:
+        raise ToolError("it answered HTTP 401", reason="http_4xx", retryable=False, remedy="Give it the secret.")
+
+    said = answerer([CALL], "מחר")
+    with capture_logs() as logs:
+        async with talking(said, settings=SETTINGS, post_tool=Posts(answer=refuse)) as talk:
+            await asked(talk)
+
+    [line] = [each for each in logs if each["event"] == "[AGENT] tool failed"]
+    assert (line["error"], line["remedy"]) == ("it answered HTTP 401", "Give it the secret.")
+    assert said.asked[1].results[0].content == "Failed: it answered HTTP 401."
 
 
 async def test_a_model_that_calls_tools_on_and_on_is_stopped_and_the_caller_hears_the_apology() -> None:

@@ -114,6 +114,26 @@ async def test_what_is_no_result_is_a_failure_that_quotes_nothing(answer: Answer
 
 
 @pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        ("307 Temporary Redirect", "The webhook sends clients to another URL; set the tool's url to it."),
+        ("400 Bad Request", "The webhook refuses the request; look into the webhook's own log."),
+        ("401 Unauthorized", "give it and the service the same token (tokenEnv) and the same secret (secretEnv)"),
+        ("403 Forbidden", "give it and the service the same token (tokenEnv) and the same secret (secretEnv)"),
+        ("404 Not Found", "The webhook has no such path; check the tool's url."),
+        ("429 Too Many Requests", "The webhook gets more tool calls than it takes; raise its limits."),
+        ("500 Internal Server Error", ""),
+    ],
+)
+async def test_a_refusal_says_what_to_do_and_the_model_does_not_learn_it(status: str, remedy: str) -> None:
+    error = await failed(http(status, b"secret"))
+
+    assert remedy in error.remedy
+    assert bool(remedy) is bool(error.remedy)
+    assert str(error) == f"the webhook answered HTTP {status[:3]}", "what the model gets"
+
+
+@pytest.mark.parametrize(
     ("variables", "says"),
     [
         ({"token_env": "TOOL_NONE"}, "the variable TOOL_NONE is not set"),
