@@ -36,15 +36,19 @@ class Malformation(StrEnum):
 
 
 class MalformedMessage(ValueError):  # noqa: N818 - the wire's noun; the stream counts it and goes on
-    """A text that is no message of a media stream. Its content is never part of the error's text."""
+    """A text that is no message of a media stream. Its content is never part of the error's text.
 
-    def __init__(self, kind: Malformation, where: str = "") -> None:
+    `event` is what it says to be, of the names that there are; "" if it says none of them.
+    """
+
+    def __init__(self, kind: Malformation, where: str = "", event: str = "") -> None:
         at = f" at {where}" if where else ""
         super().__init__(
             f"Twilio sent a message that the service cannot read ({kind}{at}); the service counts and ignores the "
             "message."
         )
         self.kind = kind
+        self.event = event
 
 
 class Message(msgspec.Struct, frozen=True, rename="camel", tag_field="event"):
@@ -195,19 +199,21 @@ def parse(text: str | bytes) -> Inbound:
         # msgspec names the field at the end; what stands before may quote the message, so only the field is
         # kept.
         _, at, where = str(error).rpartition(" - at ")
-        raise MalformedMessage(_kind(text), where.strip("`") if at else "") from None
+        raise _malformed(text, where.strip("`") if at else "") from None
     except (msgspec.DecodeError, UnicodeError):
         raise MalformedMessage(Malformation.NOT_JSON) from None
     except RecursionError:
         raise MalformedMessage(Malformation.INVALID, "its depth") from None
 
 
-def _kind(text: str | bytes) -> Malformation:
+def _malformed(text: str | bytes, where: str) -> MalformedMessage:
     try:
-        known = _ENVELOPE.decode(text).event in _EVENTS
+        event = _ENVELOPE.decode(text).event
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return Malformation.INVALID
-    return Malformation.INVALID if known else Malformation.UNKNOWN_EVENT
+        return MalformedMessage(Malformation.INVALID, where)
+    if event not in _EVENTS:
+        return MalformedMessage(Malformation.UNKNOWN_EVENT, where)
+    return MalformedMessage(Malformation.INVALID, where, event)
 
 
 def encode_media(stream_sid: str, mulaw: bytes) -> str:

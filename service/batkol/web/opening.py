@@ -15,12 +15,21 @@ from batkol.web.held import GivenUpError
 START_TIMEOUT: Final = 10.0
 """Seconds for `start` after the handshake; Twilio sends it at once."""
 
+_START: Final = "start"
+
 
 class LateStartError(PeerError):
     """No `start` came in time."""
 
     def __init__(self) -> None:
         super().__init__("no `start` came in time; the service closes the socket", close_code=1008)
+
+
+class UnreadableStartError(PeerError):
+    """The `start` cannot be read. No other one comes: the peer waits for the call that it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__("`start` cannot be read; the service closes the socket", close_code=1003)
 
 
 class MediaOpening:
@@ -65,5 +74,7 @@ class MediaOpening:
                     stream.press(early)
         except MalformedMessage as error:
             self._on_malformed(error.kind)
+            if error.event == _START:
+                raise UnreadableStartError from None
             stream.violation()
         return False

@@ -164,6 +164,22 @@ def test_says_what_is_wrong(text: str | bytes, kind: Malformation) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        ('{"event":"start","start":[]}', "start"),
+        ('{"event":"media"}', "media"),
+        ('{"event":"begin"}', ""),
+        ('{"event":["start"]}', ""),
+        ('{"event":"start"', ""),
+    ],
+)
+def test_says_which_message_it_was_to_be(text: str, event: str) -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        parse(text)
+    assert caught.value.event == event
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"payload": "@@@@"},

@@ -301,12 +301,24 @@ async def test_a_start_that_is_not_the_connections_own_is_refused(
 
 
 @pytest.mark.parametrize("parameters", [{"answerer": ["fast"]}, {"voice": None}, {"voice": {}}, "answerer", ["fast"]])
-async def test_parameters_that_are_no_texts_are_no_start(parameters: Any) -> None:
-    async with serving(PhoneSettings(start_s=0.05)) as house, house.greeted() as (ws, connected):
+async def test_a_start_that_cannot_be_read_is_refused_at_once(parameters: Any) -> None:
+    async with serving(PhoneSettings(start_s=3600.0)) as house, house.greeted() as (ws, connected):
         await ws.send(start(connected, customParameters=parameters))
 
-        assert await closed(ws) == (1008, "no_start")
-        assert len(house.calls) == 0
+        assert await closed(ws) == (1003, "protocol")
+        assert (house.refused, len(house.calls)) == ({"protocol": 1}, 0)
+
+
+@pytest.mark.parametrize(
+    "message", ["{", '{"event": "begin"}', '{"event": "media", "media": 1}', '{"event": ["start"]}']
+)
+async def test_what_cannot_be_read_and_is_no_start_is_passed_over(message: str) -> None:
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(message)
+        await ws.send(start(connected))
+        await house.subscription.wait()
+
+        assert house.calls.active == 1
 
 
 @pytest.mark.parametrize("name", HOSTILE)
