@@ -230,16 +230,32 @@ async def _start_dev_postgres(folder: Path, stack: AsyncExitStack) -> Address:
 
 
 async def _log_schema_fit(where: Address) -> None:
-    """Log once if the database's tables are of another version: then it refuses all records."""
+    """Log once whether the database has our tables, and of which version: without them it refuses all records."""
     try:
         with driver_faults():
             found = await migrate.current(where)
-        if found != (wanted := await asyncio.to_thread(migrate.head)):
+        wanted = await asyncio.to_thread(migrate.head)
+        is_known = await asyncio.to_thread(migrate.knows, found)
+        if found == wanted:
+            log.info("[STORE] store started", database=where.shown, version=found)
+        elif found is None:
             log.error(
-                "[STORE] database tables are of another version; run `batkol migrate`", found=found, wanted=wanted
+                "[STORE] the database has no tables of Batkol; run `batkol migrate`. The journal keeps the calls",
+                database=where.shown,
+            )
+        elif is_known:
+            log.error(
+                "[STORE] the database's tables are of an older version; run `batkol migrate`",
+                found=found,
+                wanted=wanted,
             )
         else:
-            log.info("[STORE] store started", database=where.shown, version=found)
+            log.error(
+                "[STORE] the database's tables are of a newer version; deploy that version again, or have it migrate "
+                "them down",
+                found=found,
+                wanted=wanted,
+            )
     except DB_ERRORS as error:
         fault = error_name(error)
         log.warning(

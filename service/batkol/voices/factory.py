@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from batkol.errors import OnOutcome, unwatched
 from batkol.named_specs import DEFAULT, settings_of
@@ -17,6 +18,9 @@ from batkol.voices.google.sessions import Sessions
 from batkol.voices.openai import OpenAIVoice
 from batkol.voices.settings import VoiceSpec, google_language, google_name
 from batkol.voices.voice import Voice
+
+_GOOGLE: Final = "A key file that was missing is read at the next reply; restart after any other change."
+"""Where the settings of Google's voice are: `GoogleEndpoint.start` looks for credentials until it has found some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str
                 url=spec.url, model=spec.model, voice=spec.name or "alloy", api_key=key, name=name, on_outcome=watch
             )
         case "google":
-            return _google(spec, parts, name, parts.watch(entry, "Restart after a change of a setting."))
+            return _google(spec, parts, name, parts.watch(entry, _GOOGLE))
         case "builtin":
             return BuiltinVoice()
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
 from batkol.store.postgres.faults import DB_ERRORS, error_name, is_data_error, sqlstate
+from batkol.store.postgres.remedies import remedy_of
 from batkol.web.connections import ClosingReason
 
 RETRY_AFTER_S: Final = 5
@@ -88,7 +89,8 @@ def refusal(error: BaseException) -> JSONResponse:
     """Return what is answered to a fault of the database's."""
     if is_data_error(error):
         return JSONResponse({"detail": "Postgres cannot store one of the values."}, 422)
-    log.warning("[API] database did not answer a query", fault=error_name(error))
+    fault = error_name(error)
+    log.warning("[API] the database refused a query, or did not answer it", fault=fault, remedy=remedy_of(fault))
     if sqlstate(error) == _OVERTIME:
         detail = (
             "The database took longer over this query than the limit; ask for less (an agent, a number, a "
@@ -96,7 +98,7 @@ def refusal(error: BaseException) -> JSONResponse:
         )
     else:
         detail = (
-            f"The database cannot be read now: {error_name(error)}. Calls continue, and their records wait for the "
+            f"The database cannot be read now: {fault}. Calls continue, and their records wait for the "
             "database; ask again."
         )
     return JSONResponse({"detail": detail}, 503, {"Retry-After": str(RETRY_AFTER_S)})

@@ -25,6 +25,7 @@ from starlette.types import Send
 
 from batkol.store.postgres.faults import DB_ERRORS, error_name
 from batkol.store.postgres.reading import chunks
+from batkol.store.postgres.remedies import remedy_of
 from batkol.web.access import Reader
 from batkol.web.errors import RETRY_AFTER_S, refusal
 from batkol.web.history_redaction import shown
@@ -150,7 +151,10 @@ class Export(StreamingResponse):
                 if not self._begun:
                     await _answer(send, refusal(error))
                     return
-                log.warning("[API] export failed before its end; its connection is closed", fault=error_name(error))
+                fault = error_name(error)
+                log.warning(
+                    "[API] export failed before its end; its connection is closed", fault=fault, remedy=remedy_of(fault)
+                )
 
     async def _write(self, send: Send, given: _ReaderProgress) -> None:
         async with chunks(self._engine, self._statement) as read:

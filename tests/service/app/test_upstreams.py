@@ -143,6 +143,9 @@ async def test_a_refusal_of_a_voice_is_one_line_and_names_the_settings_of_its_en
     assert logs[0]["remedy"].startswith("The server refuses the API key: set a valid one")
     assert "VOICE_API_KEY" in logs[0]["remedy"]
     assert "enable Text-to-Speech in the project" in logs[1]["remedy"]
+    assert logs[1]["remedy"].endswith(
+        " A key file that was missing is read at the next reply; restart after any other change."
+    )
     assert [each.status.state for each in upstreams.voices.values()] == ["refused", "refused"]
 
 

@@ -18,7 +18,7 @@ from batkol.store_status import BacklogStatus
 from batkol.telemetry.metrics import Metrics
 from support.network.ports import free_port
 from support.postgres.records import CALLER, ended_event, final_event, identity, sid, started_event
-from support.postgres.server import Server, empty_database
+from support.postgres.server import Server, database, empty_database
 from support.postgres.sql import sql, texts
 from support.time.waiting import eventually, until
 
@@ -132,6 +132,9 @@ async def test_backlog_age_and_losses_are_metrics(
     assert read["batkol_store_retries_total"] >= 1
 
 
+MISSING = "the tables are missing: run `batkol migrate`"
+
+
 async def test_a_database_without_our_tables_is_said_once_and_waited_for(server: Server, tmp_path: Path) -> None:
     from batkol.store.postgres import migrate
 
@@ -141,9 +144,35 @@ async def test_a_database_without_our_tables_is_said_once_and_waited_for(server:
                 say(made)
                 await until(lambda: made.writer.retries >= 2)
                 await until(lambda: any("run `batkol migrate`" in line["event"] for line in lines))
+                await until(lambda: any(line.get("remedy") == MISSING for line in lines))
                 await migrate.upgrade(empty)
                 assert await made.writer.flush(50)
         assert len(await texts(empty)) == 2
+    (line,) = [each["event"] for each in lines if each["log_level"] == "error"]
+    assert line.startswith("[STORE] the database has no tables of Batkol; run `batkol migrate`.")
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        ("older", "[STORE] the database's tables are of an older version; run `batkol migrate`"),
+        ("newer", "[STORE] the database's tables are of a newer version; deploy that version again"),
+    ],
+)
+async def test_tables_of_another_version_are_said_to_be_older_or_newer(
+    server: Server, tmp_path: Path, version: str, says: str
+) -> None:
+    from batkol.store.postgres import migrate
+
+    async with database(server) as where:
+        number = "9999" if version == "newer" else "0001"
+        await sql(where, f"UPDATE {migrate.VERSIONS} SET version_num = '{number}'")
+        with capture_logs() as lines:
+            async with store(where, tmp_path):
+                await until(lambda: any(line["log_level"] == "error" for line in lines))
+    (line,) = [each for each in lines if each["log_level"] == "error"]
+    assert line["event"].startswith(says)
+    assert (line["found"], line["wanted"]) == (number, migrate.head())
 
 
 async def test_erasing_and_counting(where: Address, tmp_path: Path) -> None:

@@ -402,6 +402,9 @@ async def test_a_database_that_is_stopped_is_503_and_answers_again_when_it_is_ba
     assert [answer.status_code for answer in away] == [503] * len(away)
     assert all(int(answer.headers["retry-after"]) > 0 for answer in away)
     assert all("cannot be read now" in answer.json()["detail"] for answer in away)
+    refused = [line for line in lines if line["event"].startswith("[API] the database refused a query")]
+    assert len(refused) == len(away)
+    assert all("check both, and the server" in line["remedy"] for line in refused)
     assert CALLER not in str(lines)
     assert "דנה" not in str(lines)
 

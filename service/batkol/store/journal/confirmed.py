@@ -19,6 +19,7 @@ import structlog
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.faults import error_name
 from batkol.store.postgres.order import Confirmation, look
+from batkol.store.postgres.remedies import remedy_of
 
 FILE: Final = "confirmed"
 
@@ -84,8 +85,10 @@ class Confirmed:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the writer meets it when there is something to write
             if not self._unanswered:
                 log.warning(
-                    "[STORE] the database does not answer; calls that begin now count as older than the next erasure",
+                    "[STORE] the database does not say which erasure was the newest; calls that begin now count as "
+                    "older than the next erasure",
                     fault=error_name(error),
+                    remedy=remedy_of(error_name(error)),
                 )
             self._unanswered = error_name(error)
             await database.renew_writing()

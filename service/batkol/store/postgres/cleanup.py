@@ -21,6 +21,7 @@ from batkol.store.postgres.faults import error_name
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.postgres.order import ALL_ERASED
+from batkol.store.postgres.remedies import remedy_of
 from batkol.store.postgres.retention import retain
 
 EVERY_S: Final = 3600.0
@@ -59,7 +60,8 @@ async def _attempt(work: Awaitable[object], failed: str) -> None:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from error
-        log.warning(f"[STORE] {failed}; again in an hour", fault=error_name(error))
+        fault = error_name(error)
+        log.warning(f"[STORE] {failed}; again in an hour", fault=fault, remedy=remedy_of(fault))
 
 
 async def clean_up_once(database: Database, dead_letters: DeadLetters, days: int) -> None:

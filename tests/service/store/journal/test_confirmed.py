@@ -99,7 +99,9 @@ async def test_a_database_that_does_not_answer_is_said_once_in_an_outage_and_not
     await known.close()
 
     assert len(lines) == 1
+    assert "which erasure was the newest" in lines[0]["event"]
     assert "Refused" in lines[0]["fault"]
+    assert lines[0]["remedy"].startswith("no server listens at the host and port of DATABASE_URL")
     assert (known.delivered, known.erasure, known.went_back) == (10, 9, 0)
 
 
