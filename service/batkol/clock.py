@@ -1,4 +1,7 @@
-"""The process's clocks, as one thing that is given to what reads them: a test gives it clocks of its own."""
+"""The process's clocks, as one thing that is given to what reads them: a test gives it clocks of its own.
+
+And durations as they are shown.
+"""
 
 from __future__ import annotations
 
@@ -16,3 +19,8 @@ class Clock(NamedTuple):
 
 
 REAL: Final = Clock()
+
+
+def in_ms(seconds: float) -> float:
+    """Return a duration in milliseconds, as events, snapshots and spans have it."""
+    return round(seconds * 1000, 1)

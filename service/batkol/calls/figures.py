@@ -10,6 +10,7 @@ import msgspec
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.calls.publisher import Header
+from batkol.clock import in_ms
 from batkol.events.events import CallEnded
 from batkol.flags.flags import Decision
 from batkol.speech.utterance import Source, Utterance
@@ -99,5 +100,5 @@ class UtteranceProgress:
         end = utterance.known_end
         self.text, self.final, self.source = text, True, (utterance.source or Source.NONE).value
         self.unvoiced, self.unconfirmed, self.tentative = not utterance.voiced, utterance.unconfirmed, None
-        self.end_ms, self.latency_ms = end // SAMPLES_PER_MS, round(waited_s * 1000, 1)
+        self.end_ms, self.latency_ms = end // SAMPLES_PER_MS, in_ms(waited_s)
         self.trace_id = trace_id

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
+from batkol.clock import in_ms
 from batkol.conversation import events as turns
 
 KEPT: Final = 100
@@ -49,11 +50,6 @@ def latency_parts(latency: turns.ReplyLatency | None) -> LatencyParts:
         first_sound_ms=None if latency is None else in_ms(latency.first_sound),
         commit_ms=None if latency is None else in_ms(latency.commit),
     )
-
-
-def in_ms(seconds: float) -> float:
-    """Return it as events and snapshots have it."""
-    return round(seconds * 1000, 1)
 
 
 class ReplyHistory:

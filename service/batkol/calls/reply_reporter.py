@@ -10,7 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_makers import MakersOfReplies
-from batkol.calls.reply_progress import ReplyHistory, in_ms, latency_parts
+from batkol.calls.reply_progress import ReplyHistory, latency_parts
+from batkol.clock import in_ms
 from batkol.conversation import events as turns
 from batkol.events.events import (
     ReplyEnded,

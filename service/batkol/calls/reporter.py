@@ -18,7 +18,7 @@ from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_reporter import ReplyReporter
 from batkol.calls.traces import Traces, Untraced
-from batkol.clock import REAL, Clock
+from batkol.clock import REAL, Clock, in_ms
 from batkol.events.bus import Bus
 from batkol.events.events import (
     CallStarted,
@@ -204,7 +204,7 @@ class Reporter:
         progress.text = text
         if progress.first_partial_ms is None:
             waited = self._since(utterance.speech_at)
-            progress.first_partial_ms = round(waited * 1000, 1)
+            progress.first_partial_ms = in_ms(waited)
             self.figures.slowest_first_partial_ms = max(self.figures.slowest_first_partial_ms, waited * 1000)
             self._metrics.first_partial.record(waited, self._traces.span_of(utterance))
         self.figures.partials += 1
@@ -238,7 +238,7 @@ class Reporter:
             words=words,
             partials=progress.partials,
             first_partial_ms=progress.first_partial_ms,
-            latency_ms=round(waited * 1000, 1),
+            latency_ms=in_ms(waited),
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
             confirms=confirms,
@@ -255,7 +255,7 @@ class Reporter:
 
     def _revised(self, utterance: Utterance, text: str) -> None:
         end = utterance.known_end
-        latency = round(max(0.0, self._since(end)) * 1000, 1)
+        latency = in_ms(max(0.0, self._since(end)))
         progress = self._progress(utterance)
         progress.unconfirmed = utterance.unconfirmed
         if not utterance.unconfirmed:

@@ -20,12 +20,13 @@ from typing import Final
 
 from opentelemetry.trace import SpanContext
 
+from batkol.clock import in_ms
 from batkol.telemetry import names
 from batkol.telemetry.reply_metrics import ANNOUNCEMENT, DROPPED, FAILED
 from batkol.telemetry.span_writer import Attributes, FinishedSpan, SpanEvent, SpanWriter
 from batkol.tracing.clock import ns
 from batkol.tracing.facts import CallFacts
-from batkol.tracing.reply_spans import AttemptAsked, FirstSound, ReplyFault, ReplySpans, ToolSpan, TracedAttempt, ms
+from batkol.tracing.reply_spans import AttemptAsked, FirstSound, ReplyFault, ReplySpans, ToolSpan, TracedAttempt
 
 KEPT: Final = 32
 """Events between two replies that the next `agent` span has; of more the oldest are left out."""
@@ -104,7 +105,7 @@ class ReplyTraces:
                 names.REPLY_ATTEMPT: number,
                 names.REPLY_SPECULATIVE: attempt.asked.speculative,
                 names.UTTERANCE_ID: attempt.utterance_id,
-                names.ASKED_MS: ms(asked_for),
+                names.ASKED_MS: in_ms(asked_for),
             },
         )
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext, SpanKind
 
+from batkol.clock import in_ms
 from batkol.telemetry import names
 from batkol.telemetry.reply_metrics import ANSWER, HEARD, ReplySplit
 from batkol.telemetry.span_writer import Attributes, FinishedSpan
@@ -96,12 +97,12 @@ class ReplySpans:
         }
         if (split := sounded.split) is not None:
             found |= {
-                names.REPLY_LATENCY_MS: ms(split.total),
-                names.REPLY_TEXT_MS: ms(split.text),
-                names.REPLY_FIRST_TOKEN_MS: ms(split.first_token),
-                names.REPLY_FIRST_PIECE_MS: ms(split.first_piece),
-                names.REPLY_FIRST_SOUND_MS: ms(split.first_sound),
-                names.REPLY_COMMIT_MS: ms(split.commit),
+                names.REPLY_LATENCY_MS: in_ms(split.total),
+                names.REPLY_TEXT_MS: in_ms(split.text),
+                names.REPLY_FIRST_TOKEN_MS: in_ms(split.first_token),
+                names.REPLY_FIRST_PIECE_MS: in_ms(split.first_piece),
+                names.REPLY_FIRST_SOUND_MS: in_ms(split.first_sound),
+                names.REPLY_COMMIT_MS: in_ms(split.commit),
             }
         return found
 
@@ -175,11 +176,6 @@ class ReplySpans:
             names.VOICE_VARIANT: asked.voice_variant,
         }
         return _part(names.TTS, times, about | self._facts.voices.get(asked.voice_variant, {}), fault)
-
-
-def ms(seconds: float) -> float:
-    """Return milliseconds, as attributes have them."""
-    return round(seconds * 1000, 1)
 
 
 def _part(name: str, times: tuple[int, int], attributes: Attributes, fault: ReplyFault | None) -> FinishedSpan:
