@@ -63,11 +63,15 @@ class Sink(Protocol):
 
     @property
     def at_once(self) -> int:
-        """The most events that it may be given at the same time, each of another stream."""
+        """The most events that it may be given at the same time. Of one stream they are at most two: a new one, or one
+        that waited, and one that is sent again (`batkol sinks replay`)."""
         ...
 
     async def deliver(self, event: Envelope) -> DeliveryOutcome:
-        """Deliver an event. It has several callers at a time, each with an event of another stream.
+        """Deliver an event. It has several callers at a time.
+
+        The events of one stream come one after another. One that is sent again is none of that order: it may come
+        beside a new one of its stream, which does not wait for it.
 
         Never raises for what a receiver does. Cancelling loses nothing: what has no outcome is delivered again, so a
         receiver may get an event twice.

@@ -42,7 +42,7 @@ class NatsLimits:
     unsent: int = 256 * 1024
     """Bytes that wait to be sent before partials are dropped: the server does not read."""
     at_once: int = 64
-    """Events that wait for their acknowledgement at the same time, each of another stream."""
+    """Events that wait for their acknowledgement at the same time."""
 
 
 LIMITS: Final = NatsLimits()

@@ -40,7 +40,7 @@ class WebhookLimits:
     """For one request, from connecting to the head of the answer. "A recommended request timeout value for webhooks is
     somewhere between 15 and 30s"; the shorter one, for the later events of a stream wait."""
     at_once: int = 16
-    """Requests at the same time, each for another stream."""
+    """Requests at the same time."""
 
 
 LIMITS: Final = WebhookLimits()
