@@ -518,3 +518,4 @@ async def test_warming_up_reads_little_of_a_hostile_list(way: str) -> None:
         async with answerer(server.url) as made:
             await made.warm_up()
         await server.check()
+        assert len(server.asked) == 1

@@ -199,10 +199,16 @@ def call(seed: int, *, late_s: float = LATE_S) -> RandomCall:
 @example(65)  # the session is lost while an utterance waits for its final
 @example(696)  # a stream dies before the last word of an utterance that its finals have closed already
 def test_every_utterance_has_one_final_and_every_word_its_place(seed: int) -> None:
-    call(seed).check()
+    played = call(seed)
+
+    assert sorted(played.told.texts) == list(range(len(played.speech.utterances)))
+    played.check()
 
 
 @pytest.mark.nightly
 @given(st.integers(0, 2**32))
 def test_so_it_is_in_a_thousand_calls(seed: int) -> None:
-    call(seed).check()
+    played = call(seed)
+
+    assert sorted(played.told.texts) == list(range(len(played.speech.utterances)))
+    played.check()
