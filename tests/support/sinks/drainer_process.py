@@ -1,7 +1,7 @@
 """A pod that drains, in a process of its own: `python -m support.sinks.drainer_process DATABASE_URL FOLDER POD`.
 
 The receiver of its one sink, `crm`, is a file: a line for each event, written at once. Where there is a file `hang` in
-the folder, the receiver takes an event and does not answer.
+the folder, with a number, the receiver takes that event, and does not answer.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ class FileSink:
     def __init__(self, folder: Path, pod: str) -> None:
         self._folder = folder
         self._pod = pod
+        self._taken = 0
 
     async def deliver(self, event: Envelope) -> DeliveryOutcome:
         with (self._folder / "got").open("a") as file:
             file.write(f"{event.id} {self._pod}\n")
-        if (self._folder / "hang").exists():
+        self._taken += 1
+        if (hang := self._folder / "hang").exists() and self._taken == int(hang.read_text()):
             await asyncio.Event().wait()
         await asyncio.sleep(0.001)
         return Delivered()
