@@ -11,6 +11,7 @@ import pytest
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import random_utterances, script
 from support.service.stack import double_of_its_own, stack
+from support.time.waiting import until
 
 
 @pytest.mark.timeout(240)
@@ -50,5 +51,4 @@ async def test_simultaneous_short_calls_each_get_their_own_words(tmp_path: Path,
         heard = await asyncio.gather(*(one(number) for number in range(len(scripts))))
 
         assert heard == [spoken.text for spoken in scripts]
-        assert len(up.service.calls) == 0
-        assert up.service.channels.streams == 0
+        await until(lambda: not len(up.service.calls) and not up.service.channels.streams)

@@ -55,8 +55,8 @@ async def test_a_pod_that_is_told_to_end_stays_for_the_pod_that_has_its_call(tmp
             report = await place_call(CallPlan(base_url=balancer.url, public_url=PUBLIC, auth_token=TOKEN), talk)
 
             assert same([word.text for word in report.ear.words()], [GREETING, "מחר", "בוקר", "טלפון", "חשבון"])
-            assert len(old.said("[AGENT] conversation handed over")) == 1
             assert await old.exited() == 0
+            assert len(old.said("[AGENT] conversation handed over")) == 1
             assert old.said("[DRAIN] pod stays for the pods")
             assert old.faults == new.faults == []
 

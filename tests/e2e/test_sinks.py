@@ -155,6 +155,7 @@ async def test_a_dead_receiver_costs_a_call_nothing_and_gets_everything_in_order
                 sids = [await call(up)]
                 await eventually(sink_failed)
         sids.append(await call(up))
+        await until(lambda: up.service.status().sinks["crm"].oldest_s)
         waiting = up.service.status().sinks["crm"]
         wanted = handed_on(up, *sids)
         async with receiving(SECRET, port=port) as receiver:

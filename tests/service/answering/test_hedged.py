@@ -138,6 +138,7 @@ async def test_closing_it_cancels_both() -> None:
         answering.cancel()
         for each in (asked.first, asked.second):
             await until(lambda each=each: each.records[0].outcome is RequestOutcome.CANCELLED)  # type: ignore[misc]
+        await asyncio.wait([answering])
         assert asked.outcomes == [HedgeOutcome.NEITHER]
 
 

@@ -73,6 +73,11 @@ async def test_a_full_tablespace_is_waited_for_and_gets_everything_once(server: 
     assert [line["event"] for line in lines if line["log_level"] != "info"] == [outage(lines)["event"]]
 
 
+async def has_texts(where: Address, calls: set[str]) -> bool:
+    """Whether the database has words of each of these calls."""
+    return calls <= {call for call, *_ in await texts(where)}
+
+
 def outage(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the one line about the full disk: it is not repeated at each attempt."""
     (line,) = [line for line in lines if "53100" in str(line.get("fault"))]
@@ -109,6 +114,7 @@ async def test_calls_go_on_while_the_disk_of_the_whole_server_is_full_and_nothin
                 await asyncio.to_thread(server.stop)
                 await asyncio.to_thread(server.start)
                 await eventually(lambda: shows(up, ""))
+                await eventually(lambda: has_texts(server.address, set(calls)))
                 written = {call for call, *_ in await texts(server.address)}
 
     assert 'could not write to file "pg_wal' in log

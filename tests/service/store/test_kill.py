@@ -132,6 +132,12 @@ async def ends(where: Address) -> dict[str, str | None]:
     return {row["call_sid"]: row["end_reason"] for row in await sql(where, "SELECT call_sid, end_reason FROM calls")}
 
 
+async def streams_of(where: Address, call_sid: str, count: int) -> bool:
+    """Whether the database knows of so many streams of a call."""
+    rows = await sql(where, "SELECT cardinality(stream_sids) AS streams FROM calls WHERE call_sid = $1", call_sid)
+    return [row["streams"] for row in rows] == [count]
+
+
 async def assert_all_is_stored(where: Address, seen: list[AnyEvent]) -> None:
     rows = await sql(where, "SELECT call_sid, index, text, revised_text FROM utterances")
     kept = {((row["call_sid"], row["index"]), row["text"]) for row in rows}
@@ -188,6 +194,7 @@ async def test_a_killed_service_has_stored_what_was_seen_and_its_calls_end_as_tw
             await age(where, 30)
             going_on = asyncio.create_task(place_call(pod.plan(TALK.mulaw, call_sid=moved.call_sid)))
             await pod.until(FinalText)
+            await eventually(lambda: streams_of(where, moved.call_sid, 2))  # else it is as silent as the other one
             engine = engine_without_timeout(where)
             assert await close_open(engine, pause_s=0) == Closed(told=0, lost=1)
             await engine.dispose()

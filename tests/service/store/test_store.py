@@ -65,7 +65,7 @@ async def test_what_could_not_be_written_is_written_by_the_next_start(
     with capture_logs() as lines:
         async with store(server.over_tcp(where, free_port()), tmp_path) as made:
             say(made)
-            await until(lambda: made.writer.retries)
+            await until(lambda: made.writer.retries and made.status().state == "waiting")
             status = made.status()
     assert [line["records"] for line in lines if "stay in the journal" in line["event"]] == [4]
     assert (status.state, status.backlog.records) == ("waiting", 4)

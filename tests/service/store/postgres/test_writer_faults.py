@@ -125,7 +125,7 @@ async def test_a_port_that_is_none_is_a_fault_with_a_name(where: Address, tmp_pa
     await kept.open()
     kept.say(talk())
     kept.write()
-    await until(lambda: kept.writer.retries >= 2)
+    await until(lambda: kept.writer.retries >= 2 and kept.writer.state is WriterState.WAITING)
     state, fault, age_s = kept.writer.state, kept.writer.fault, kept.writer.age_s
     await kept.close()
     again = Kept(where, tmp_path)
