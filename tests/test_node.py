@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
-from support.node import needs
+from support.node import images, needs
+from support.node.configuration import PAUSE
+from support.node.places import ROOT
 
 
 def is_one_sentence(said: str) -> bool:
@@ -41,3 +44,12 @@ def test_unbuilt_programs_are_named_with_the_command_that_builds_them(monkeypatc
 
     assert is_one_sentence(said.replace("Go 1.26", "Go"))
     assert "make tools TOOLS='no-such-program nor-this'" in said
+
+
+def test_no_image_of_the_node_has_the_name_of_a_registry() -> None:
+    """Nothing is pulled, whatever the machine reaches; and `tools/images` writes the archives under these names."""
+    names = [f"{images.SERVICE}:{images.TAG}", f"{images.OPERATOR}:{images.TAG}", PAUSE]
+    script = (ROOT / "tools" / "images").read_text(encoding="utf-8")
+
+    assert [name.partition("/")[0] for name in names] == ["localhost"] * 3
+    assert re.findall(r"^archive \w+ \S+ (\S+)$", script, re.MULTILINE) == names

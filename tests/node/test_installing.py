@@ -8,7 +8,7 @@ from typing import Any
 
 from batkol.simulators.twilio.caller import Caller, CallOutcome, CallPlan, CallReport
 from batkol.voices.marked.voice import script
-from support.node.images import NEXT_TAG
+from support.node.images import NEXT_TAG, SERVICE
 from support.node.shell import SYSTEM, chart, get, helm, kubectl, uninstalled
 from support.time.waiting import until
 
@@ -75,7 +75,7 @@ async def test_an_upgrade_a_rollback_and_an_uninstallation_cut_no_call(bare: Non
     for command in (
         (
             "upgrade",
-            *chart("sample.spec.image.repository=docker.io/library/batkol", f"sample.spec.image.tag={NEXT_TAG}"),
+            *chart(f"sample.spec.image.repository={SERVICE}", f"sample.spec.image.tag={NEXT_TAG}"),
         ),
         ("rollback", "1"),
         ("uninstall",),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from structlog.testing import capture_logs
 
 from batkol.answering.answerer import AnswerPart, Question
 from batkol.conversation import events
@@ -148,17 +149,20 @@ async def test_an_observer_that_raises_keeps_no_announcement_and_no_mark_waiting
 async def test_no_defect_goes_into_the_call(part: str) -> None:
     """What the conversation is given fails from the first turn on; `talking` raises what its tasks end with."""
     settings = AgentSettings(thresholds=TurnThresholds(idle_ms=500))
-    async with talking(answering("שלום"), settings=settings) as talk:
-        for owner in (talk.agent, talk.call, talk.line):
-            if hasattr(owner, part):
-                object.__setattr__(owner, part, defect)
-        for _ in range(4):
-            talk.begin()
-            talk.interim("מה מספר")
-            talk.stop()
-            talk.final("מה מספר")
-            await asyncio.sleep(1)
-        await asyncio.sleep(6)
+    with capture_logs() as logs:
+        async with talking(answering("שלום"), settings=settings) as talk:
+            for owner in (talk.agent, talk.call, talk.line):
+                if hasattr(owner, part):
+                    object.__setattr__(owner, part, defect)
+            for _ in range(4):
+                talk.begin()
+                talk.interim("מה מספר")
+                talk.stop()
+                talk.final("מה מספר")
+                await asyncio.sleep(1)
+            await asyncio.sleep(6)
+
+    assert [line for line in logs if "by a defect of the service" in line["event"]]
 
 
 @pytest.mark.parametrize("words", [0, 8])

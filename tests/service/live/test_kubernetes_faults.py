@@ -45,8 +45,8 @@ async def test_a_refusal_is_a_sentence_and_is_asked_again(tmp_path: Path, code: 
                 assert "What is in force stays, and the service asks the API server again." in why
                 await here.shows(ONE)
                 await here.watches()
-                status = here.source.status()
-                assert (status.reconnects, status.why) == (5, None)
+                await until(lambda: here.source.status().why is None)
+                assert here.source.status().reconnects == 5
     assert [entry["event"] for entry in logs] == [
         "[CFG] live source failed",
         "[CFG] live source recovered",

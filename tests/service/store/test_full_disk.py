@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from batkol.store.dev_postgres import server_user
 from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
 from support.files.small_disk import small_disk
 from support.postgres.records import finals_of

@@ -11,7 +11,7 @@ from typing import Any, Final
 from support.kube.control_plane import write_service_account_keys
 from support.node.places import ADDRESS, API, CNI_PLUGINS, CONTAINERD, KUBECONFIG, PODS, RUN, SOCKET
 
-PAUSE: Final = "docker.io/library/pause:node"
+PAUSE: Final = "localhost/pause:node"
 """The image of the container that holds a pod's network: the stand-in for the base image, asleep."""
 
 _CONTAINERD: Final = f"""\

@@ -9,8 +9,8 @@ from typing import Final
 from support.node.configuration import PAUSE
 from support.node.places import CONTAINERD, IMAGES, ROOT, SOCKET
 
-SERVICE: Final = "docker.io/library/batkol"
-OPERATOR: Final = "docker.io/library/batkol-operator"
+SERVICE: Final = "localhost/batkol"
+OPERATOR: Final = "localhost/batkol-operator"
 TAG, NEXT_TAG = "one", "two"
 """Two tags of the same image: from one to the other an image is rolled."""
 
