@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcA
 
 from batkol.audio import mulaw
 from batkol.recognizers.google.ending import StreamEnding
-from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.google.server import ReadClock, SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 
 FAST = DoubleSettings(
@@ -140,9 +141,12 @@ class Client:
 
 
 @asynccontextmanager
-async def speech_client(settings: DoubleSettings = FAST) -> AsyncIterator[Client]:
-    """Start a double and connect to it."""
-    async with SpeechDouble(settings) as double, connection(double, f"127.0.0.1:{await double.start()}") as client:
+async def speech_client(settings: DoubleSettings = FAST, *, clock: ReadClock = time.monotonic) -> AsyncIterator[Client]:
+    """Start a double with that clock and connect to it."""
+    async with (
+        SpeechDouble(settings, clock=clock) as double,
+        connection(double, f"127.0.0.1:{await double.start()}") as client,
+    ):
         yield client
 
 
