@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.schema import parts_of
+from support.kube.cel import program
 from support.kube.schema_admission import SCHEMA, broken_rules, complaints, defaulted
 from support.operators.agents import TWILIO, document, specs
 from support.properties import few_by_day
@@ -616,3 +618,14 @@ def _outer_rules() -> Iterator[ResourceRule]:
     """Pydantic asks these only where everything inside is in order; the API server asks all."""
     yield from VoiceAgent.rules
     yield from VoiceAgent.model_fields["spec"].annotation.rules  # type: ignore[union-attr]  # it is `Spec`
+
+
+def test_compiling_a_rule_leaves_the_recursion_limit_as_it_was() -> None:
+    """Hypothesis refuses a test that changes it: the property above would fail where no other test came before it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 7)
+    try:
+        assert program("1 + 1 == 2").evaluate({})
+        assert sys.getrecursionlimit() == before + 7
+    finally:
+        sys.setrecursionlimit(before)

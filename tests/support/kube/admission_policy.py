@@ -18,6 +18,7 @@ import celpy.adapter
 
 from batkol_operator.kube import names
 from support.chart.files import Object
+from support.kube.cel import program
 
 OPERATOR: Final = "system:serviceaccount:batkol-system:batkol-operator"
 
@@ -129,7 +130,7 @@ class _Evaluation:
         for name in re.findall(r"variables\.(\w+)", expression):
             if name not in self._found:
                 self._found[name] = self._value(self._variables[name])
-        return _program(expression).evaluate({**self._known, "variables": celpy.celtypes.MapType(self._found)})
+        return program(expression).evaluate({**self._known, "variables": celpy.celtypes.MapType(self._found)})
 
 
 @cache
@@ -143,9 +144,3 @@ def _alternatives(expression: str) -> list[str]:
         else:
             parts[-1] += piece
     return parts
-
-
-@cache
-def _program(expression: str) -> celpy.Runner:
-    environment = celpy.Environment()
-    return environment.program(environment.compile(expression))

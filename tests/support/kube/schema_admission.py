@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-import celpy
 import celpy.adapter
 import jsonschema  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.model.crd import crd
+from support.kube.cel import program
 
 Json = Any
 SCHEMA: dict[str, Any] = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -83,7 +82,7 @@ def broken_rules(schema: Json, value: Json, path: str) -> Iterator[str]:
     rules = schema.get("x-kubernetes-validations", ())
     given = {"self": celpy.adapter.json_to_cel(value)} if rules else {}
     for rule in rules:
-        if not _program(rule["rule"]).evaluate(given):
+        if not program(rule["rule"]).evaluate(given):
             yield f"{path}{rule.get('fieldPath', '')}: {rule['message']}".lstrip(".")
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -93,9 +92,3 @@ def broken_rules(schema: Json, value: Json, path: str) -> Iterator[str]:
         for key, inner in value.items():
             below = schema.get("properties", {}).get(key) or (every if isinstance(every, dict) else {})
             yield from broken_rules(below, inner, f"{path}.{key}")
-
-
-@cache
-def _program(rule: str) -> celpy.Runner:
-    environment = celpy.Environment()
-    return environment.program(environment.compile(rule))
