@@ -42,6 +42,22 @@ def test_one_attempt_at_most_and_never_a_wait_without_an_end(
 
 
 @given(histories, tunings)
+def test_noise_that_never_ends_keeps_no_call_up(
+    history: list[tuple[Input | str, float]], tuning: TurnThresholds
+) -> None:
+    world = World(tuning)
+    world.happen(CallOpened(greet=False))
+    for event, delay in history:
+        world.wait(delay)
+        world.own(event) if isinstance(event, str) else world.happen(event)
+    world.happen(CallerBegan(5))
+    world.end_of_all()
+
+    assert world.turns.talking
+    assert world.hung_up, "the agent asks a caller of whom no word comes, says goodbye, and ends the call"
+
+
+@given(histories, tunings)
 def test_without_an_answerer_nothing_is_said_but_announcements_and_none_is_lost(
     history: list[tuple[Input | str, float]], tuning: TurnThresholds
 ) -> None:
