@@ -15,7 +15,6 @@ from batkol.conversation.actions import Cancel, HangUp, Interrupt, SayPhrase, St
 from batkol.conversation.inputs import (
     AttemptLost,
     CallClosing,
-    CallerStopped,
     EndAsked,
     ReplyPlayed,
     ReplySounded,
@@ -58,11 +57,6 @@ def sounded(turn: Turn, event: ReplySounded, now: float) -> None:
     recording.answered(turn)
     turn.clock.stop()
     turn.timers.set(Timer.END, now + turn.thresholds.ending_ms / 1000)
-
-
-def fell_silent(turn: Turn, event: CallerStopped, _: float) -> None:
-    """The caller, who spoke when the call's end was decided, waits since the last sample of that."""
-    turn.clock.bring_back(event.last_sample, turn.thresholds)
 
 
 def played(turn: Turn, event: ReplyPlayed | AttemptLost, now: float) -> None:

@@ -98,6 +98,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
     State.THINKING: {
         **_ALWAYS,
         CallerBegan: thinking.hold,
+        CallerStopped: thinking.fell_silent,
         TextChanged: thinking.more_words,
         TextReached: thinking.grown,
         TextSettled: thinking.restart,
@@ -116,7 +117,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
         ReplyWentOn: speaking.went_on,
         ReplyPlayed: ending.played,
         AttemptLost: ending.played,
-        CallerStopped: ending.fell_silent,
+        CallerStopped: thinking.fell_silent,
         TransferFailed: ending.refused,
         ServiceFailed: ending.broke,
         CallClosing: ending.closing,

@@ -9,6 +9,7 @@ from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
     CallerBegan,
+    CallerStopped,
     ReplySounded,
     ServiceFailed,
     TextChanged,
@@ -62,6 +63,12 @@ def revised(turn: Turn, _: TextSettled | TextRevised, __: float) -> None:
     text = turn.said.text
     if turn.attempt is not None and text and not same(turn.attempt.text, text) and not turn.restarted:
         turn.ask_again(text)
+
+
+def fell_silent(turn: Turn, event: CallerStopped, _: float) -> None:
+    """The end of speech is known later than its words, or than the end of the call: the caller waits since then."""
+    if not turn.said.talking:
+        turn.clock.bring_back(event.last_sample, turn.thresholds)
 
 
 def grown(turn: Turn, event: TextReached, _: float) -> None:

@@ -14,6 +14,7 @@ from batkol.conversation.inputs import (
     CallOpened,
     DigitPressed,
     Input,
+    TextSettled,
 )
 from batkol.conversation.turn import State
 from batkol.speech.turn_thresholds import TurnThresholds
@@ -93,6 +94,7 @@ class EarWorld(World):
             self.too_late.append(f"{silence:.2f} s without a filler in {turns.state}")
 
 
+@example([(CallerBegan(0), 0.0), (TextSettled(0, "כן"), 0.0), (CallerStopped(0, 0.0), 0.0)])
 @example([(CallerBegan(0), 0.0), ("is to be transferred", 1.0), (CallerStopped(0, 0.0), 0.0)])
 @given(histories_that_end)
 def test_a_caller_who_waits_hears_something_in_time_whatever_hangs(history: list[tuple[Input | str, float]]) -> None:
