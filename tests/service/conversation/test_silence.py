@@ -43,7 +43,7 @@ class EarWorld(World):
         super().happen(event)
         if isinstance(event, CallerStopped) and not self.turns.talking and not self.filler_said:
             self.silent_since = self.now - 0.5  # a filler was heard after the last sample, or while speaking
-        if isinstance(event, DigitPressed):
+        if isinstance(event, DigitPressed) and self.turns.state is not State.ENDING:  # where none is gathered any more
             self.heard(self.now + KEYS_S)
         self.listen()
 
@@ -95,6 +95,7 @@ class EarWorld(World):
 
 
 @example([(CallerBegan(0), 0.0), (TextSettled(0, "כן"), 0.0), (CallerStopped(0, 0.0), 0.0)])
+@example([("is to be transferred", 0.0), (CallerBegan(0), 1.3), (DigitPressed("1"), 0.0), (CallerStopped(0, 0.0), 0.0)])
 @example([(CallerBegan(0), 0.0), ("is to be transferred", 1.0), (CallerStopped(0, 0.0), 0.0)])
 @given(histories_that_end)
 def test_a_caller_who_waits_hears_something_in_time_whatever_hangs(history: list[tuple[Input | str, float]]) -> None:
