@@ -20,7 +20,7 @@ from batkol.voices.settings import VoiceSpec, google_language, google_name
 from batkol.voices.voice import Voice
 
 _GOOGLE: Final = "A key file that was missing is read at the next reply; restart after any other change."
-"""Where the settings of Google's voice are: `GoogleEndpoint.start` looks for credentials until it has found some."""
+"""The sentence about its settings: `GoogleEndpoint.start` looks for credentials until it has found some."""
 
 
 @dataclass(frozen=True, slots=True)
