@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class OperatorError(Exception):
     """Base class of the operator's errors. The text is a sentence for a human."""
@@ -18,6 +20,22 @@ class RefusedError(OperatorError):
     def __init__(self, sentence: str, *, reason: str) -> None:
         super().__init__(sentence)
         self.reason = reason  # CamelCase, for a condition: `Forbidden` or `Refused`
+
+
+@dataclass(frozen=True, slots=True)
+class FieldConflict:
+    """A field that another manager has changed since the operator applied it."""
+
+    manager: str
+    field: str  # as `.spec.replicas`
+
+
+class ContestedError(OperatorError):
+    """An apply without force was refused: other managers own fields of it, with other values."""
+
+    def __init__(self, sentence: str, *, conflicts: tuple[FieldConflict, ...]) -> None:
+        super().__init__(sentence)
+        self.conflicts = conflicts
 
 
 class UnreachableError(OperatorError):

@@ -17,11 +17,12 @@ from lightkube.config.kubeconfig import SingleConfig
 from batkol_operator.errors import LoopDiedError
 from batkol_operator.kube.access import kopf_connection
 from batkol_operator.kube.client import OwnedKinds
+from batkol_operator.kube.kopf_session import KopfSessions
 from batkol_operator.kube.names import AGENT, GROUP, PLURAL, VERSION
 from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.reconcile.loop import AgentLoop, error_location
 from batkol_operator.reconcile.reconciler import Context
-from batkol_operator.resources.flag_sources import FEATURE_FLAG
+from batkol_operator.resources.flag_sources import FEATURE_FLAG, FEATURE_FLAGS
 from batkol_operator.watch.cache import ObjectCache
 
 log = structlog.get_logger()
@@ -40,10 +41,11 @@ def registry(
 ) -> kopf.OperatorRegistry:
     """Return all handlers of one operator. `watched`: the owned kinds to watch, besides pods."""
     handlers = kopf.OperatorRegistry()
+    sessions = KopfSessions()
 
     @kopf.on.login(registry=handlers, id="login")
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await asyncio.to_thread(lambda: kopf_connection(access()))
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return sessions.session(await asyncio.to_thread(lambda: kopf_connection(access())))
 
     @kopf.on.probe(registry=handlers, id="progress")
     async def probe(**_: Any) -> None:
@@ -84,17 +86,18 @@ def registry(
 def _watch_objects(handlers: kopf.OperatorRegistry, context: Context, watched: OwnedKinds) -> None:
     for version, kind, plural in (PODS, *watched):
         _watch(handlers, context.cache, version, kind, plural)
-    if context.feature_flags.watched:
-        _watch_flags(handlers, context)
+    _watch_flags(handlers, context)
 
 
 def _watch_flags(handlers: kopf.OperatorRegistry, context: Context) -> None:
+    """Watch a kind that the cluster may lack. kopf begins when it comes, where it may watch the definitions."""
     version, _, plural = FEATURE_FLAG
     group, _, of = version.rpartition("/")
 
     @kopf.on.event(group, of, plural, registry=handlers, id=f"{plural}-changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
         body = event["object"]
+        context.optional_kinds.expect(FEATURE_FLAGS)
         if context.feature_flags.observe(body, deleted=event["type"] == "DELETED"):
             context.cache.wake_namespace(str(body["metadata"].get("namespace", "")))
 

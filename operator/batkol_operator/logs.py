@@ -39,6 +39,7 @@ class OperatorLogs:
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         ]
         self.handler = handler = ThreadedHandler(stream, _lost(json=json))
+        handler.addFilter(_concerns_people)
         handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _of_kopf],
@@ -69,6 +70,12 @@ class OperatorLogs:
         for name, before in self._levels.items():
             logging.getLogger(name).setLevel(before)
         structlog.reset_defaults()
+
+
+def _concerns_people(record: logging.LogRecord) -> bool:
+    """Leave out that a kind which a cluster may lack is absent: kopf warns of it at each change of any definition."""
+    text = str(record.msg)
+    return not (text.startswith("Unresolved resources") and text.rpartition(": ")[2].startswith("featureflags."))
 
 
 def _lost(*, json: bool) -> LostLine:

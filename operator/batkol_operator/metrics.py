@@ -35,6 +35,12 @@ class OperatorMetrics:
             ["verb"],
             registry=registry,
         )
+        self.contests = Counter(
+            f"{prefix}_contests",
+            "Changes of the operator's fields by other clients, which the operator set back, by kind of the object.",
+            ["kind"],
+            registry=registry,
+        )
         self.duration = Histogram(
             f"{prefix}_reconcile_seconds",
             "Duration of one reconcile pass, in seconds.",

@@ -1,4 +1,4 @@
-"""Answers of the API server: bounded in size, never compressed, and JSON of the requested shape.
+"""Answers of the API server: bounded in size and depth, never compressed, and JSON of the requested shape.
 
 httpx2 reads an answer of any length and inflates one of any size. The address in a kubeconfig may be a proxy's, and an
 API server passes on the answers of others (aggregated APIs, webhooks).
@@ -7,13 +7,20 @@ API server passes on the answers of others (aggregated APIs, webhooks).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, NoReturn
 
 import httpx2
 
+from batkol_operator.errors import FieldConflict
 from batkol_operator.kube.names import Manifest
+from batkol_operator.kube.shallow_json import shallow
+
+_CONFLICT: Final = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
+_LONGEST_MANAGER: Final = 128
+_LONGEST_FIELD: Final = 200
 
 LARGEST: Final = 32 * 1024 * 1024
 """Bytes of an answer. A thousand pods take about 20 MB."""
@@ -62,8 +69,8 @@ def read_object(response: httpx2.Response) -> Manifest:
     """Read an object. Raises `httpx2.HTTPStatusError`, `ClusterAnswerError`."""
     response.raise_for_status()
     try:
-        read = json.loads(response.content, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        read = json.loads(shallow(response.content), parse_constant=_refuse)
+    except ValueError as error:
         raise ClusterAnswerError(f"it is not JSON ({type(error).__name__})") from error
     if not isinstance(read, dict):
         raise ClusterAnswerError("it is JSON, but not an object")
@@ -88,11 +95,33 @@ def member(read: Manifest, name: str) -> Manifest:
 
 def status_message(response: httpx2.Response) -> str:
     """Return the message of a `Status`, at most 1000 characters; "" if the answer is not a `Status`."""
+    return str(read_status(response).get("message") or "").rstrip(".")[:1000]
+
+
+def read_status(response: httpx2.Response) -> Manifest:
+    """Read the `Status` of a refusal; an empty object if the answer is none."""
     try:
-        status = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    return str(status.get("message") or "").rstrip(".")[:1000] if isinstance(status, dict) else ""
+        status = json.loads(shallow(response.content))
+    except ValueError:
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def field_conflicts(response: httpx2.Response) -> tuple[FieldConflict, ...]:
+    """Return the conflicts that refused an apply without force; none in any other `Status`."""
+    try:
+        details = member(read_status(response), "details")
+        causes = objects(details, "causes")
+    except ClusterAnswerError:
+        return ()
+    found = [each for each in causes if each.get("reason") == "FieldManagerConflict"]
+    return tuple(FieldConflict(_manager(each), str(each.get("field", ""))[:_LONGEST_FIELD]) for each in found)
+
+
+def _manager(cause: Manifest) -> str:
+    """Return the manager's name; the API server writes it into a sentence only."""
+    named = _CONFLICT.match(str(cause.get("message", "")))
+    return named[1][:_LONGEST_MANAGER] if named else "another manager"
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -18,10 +18,11 @@ import httpx2
 from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import SingleConfig
 
-from batkol_operator.errors import RefusedError, UnreachableError
+from batkol_operator.errors import ContestedError, RefusedError, UnreachableError
 from batkol_operator.kube.answers import (
     LARGEST,
     ClusterAnswerError,
+    field_conflicts,
     limit_answers,
     member,
     objects,
@@ -35,6 +36,7 @@ TIMEOUT_S: Final = 10.0
 
 _APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
 _MERGE: Final = {"Content-Type": "application/merge-patch+json"}
+_OUR_APPLY: Final = {"fieldManager": FIELD_MANAGER}
 _FORCED_APPLY: Final = {"fieldManager": FIELD_MANAGER, "force": "true"}
 _HANDOVER_APPLY: Final = {"fieldManager": f"{FIELD_MANAGER}-handover", "force": "true"}
 """Apply by another manager's name. An apply by force takes over a field that another manager owns; a field that our
@@ -80,14 +82,16 @@ class Cluster:
     ) -> None:
         await self._http.aclose()
 
-    async def apply(self, wanted: Manifest) -> Manifest:
-        """Apply a whole object, server-side and by force; return it as the API server then has it."""
+    async def apply(self, wanted: Manifest, *, force: bool = False) -> Manifest:
+        """Apply a whole object, server-side; return it as the API server then has it.
+
+        Without `force` raises `ContestedError` if another manager has changed one of its fields.
+        """
         version, kind, metadata = str(wanted["apiVersion"]), str(wanted["kind"]), wanted["metadata"]
         url = self._path(version, kind, metadata["namespace"], metadata["name"])
         async with self._request("apply", f"{kind} {metadata['name']}"):
-            return read_object(
-                await self._http.patch(url, content=json.dumps(wanted), params=_FORCED_APPLY, headers=_APPLY)
-            )
+            how = _FORCED_APPLY if force else _OUR_APPLY
+            return read_object(await self._http.patch(url, content=json.dumps(wanted), params=how, headers=_APPLY))
 
     async def replace(self, wanted: Manifest) -> Manifest:
         """Replace a whole object, or create it; return it as the API server then has it.
@@ -245,6 +249,8 @@ def _translate(error: httpx2.HTTPStatusError, what: str) -> NoReturn:
     if code == 404:
         sentence = f"The API server does not know {what}: {message or 'not found'}."
         raise _MissingError(sentence, reason="Refused") from error
+    if code == 409 and (conflicts := field_conflicts(error.response)):
+        raise ContestedError(f"The API server refused {what}: {message}.", conflicts=conflicts) from error
     if code >= 500 or code in _TRANSIENT:
         why = f"HTTP {code}: {message}" if message else f"HTTP {code}"
         sentence = f"The API server cannot handle {what} now ({why}). The operator tries again."

@@ -1,5 +1,5 @@
 """Discovery of the optional kinds of this cluster, at the start and every ten minutes: KEDA and others may be installed
-after this operator.
+after this operator. Whoever needs a kind that is absent may have it looked for sooner.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class OptionalKinds:
         self._cluster = cluster
         self._optional = frozenset(optional)
         self._present: frozenset[str] = frozenset()
+        self._asked_at = 0.0
         self._due = 0.0
         self._lock = asyncio.Lock()
 
@@ -30,8 +31,14 @@ class OptionalKinds:
             async with self._lock:
                 if loop.time() >= self._due:  # another task may have asked while this one waited
                     self._present = await self._cluster.served_kinds(self._optional)
+                    self._asked_at = loop.time()
                     self._due = loop.time() + INTERVAL_S
         return self._present
+
+    def expect(self, kind: str, within_s: float = 0.0) -> None:
+        """Have an absent kind looked for again, at the earliest `within_s` after the look before."""
+        if kind not in self._present:
+            self._due = min(self._due, self._asked_at + within_s)
 
     async def absent(self) -> frozenset[str]:
         """Return the kinds that the cluster lacks."""

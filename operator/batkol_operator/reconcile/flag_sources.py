@@ -2,16 +2,23 @@
 
 What no event has shown is asked for: an operator that has just started must not plan without flags that exist, because
 calls in progress would follow. An object that does not exist costs a request with each pass.
+
+While no events come for the kind, because the cluster got it after the operator's start, the agents that name such
+objects look again after `LOOK_AGAIN_S`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from batkol_operator.kube.client import Cluster
 from batkol_operator.resources.flag_sources import FEATURE_FLAG, FEATURE_FLAGS
 from batkol_operator.watch.feature_flags import FeatureFlagCache, encoded
 from batkol_operator.watch.object_state import Body
+
+LOOK_AGAIN_S: Final = 5.0
+"""Seconds between two looks at a kind without events, or for it. All agents share one look for the kind."""
 
 
 def source_names(body: Body) -> list[str]:
@@ -32,7 +39,7 @@ async def read_sources(
             body = await cluster.find(*FEATURE_FLAG[:2], namespace, name)
             if body is None:
                 continue
-            cache.observe(body)
+            cache.record_answer(body)
             known = encoded(body)
         found[name] = known
     return found

@@ -2,21 +2,23 @@
 
 No request is made for an object whose last apply was the same and whose applied fields are unchanged since: the watch
 shows a change of them (`object_state.owned_fields`). So a tuning change takes one request, and a pass over an unchanged
-agent none. Secrets, which the operator may not read and no watch shows, are replaced every resync.
+agent none. What another client changes is set back, in turns (`contests`). Secrets, which the operator may not read and
+no watch shows, are replaced every resync.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from batkol_operator.errors import RefusedError
+from batkol_operator.errors import ContestedError, FieldConflict, RefusedError
 from batkol_operator.kube import names
 from batkol_operator.kube.client import Cluster, OwnedKinds, qualified
 from batkol_operator.kube.names import Manifest
+from batkol_operator.reconcile.contests import Contests
 from batkol_operator.status.facts import AgentProblem
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import POD, AgentKey, ObjectCache, ObjectKey
@@ -49,14 +51,23 @@ class OwnedObjects:
     """The objects of one agent in the cluster."""
 
     def __init__(
-        self, agent: AgentKey, cluster: Cluster, cache: ObjectCache, kinds: OwnedKinds, resync_s: float
+        self,
+        agent: AgentKey,
+        cluster: Cluster,
+        cache: ObjectCache,
+        kinds: OwnedKinds,
+        resync_s: float,
+        *,
+        on_contest: Callable[[str], object] = lambda _kind: None,
     ) -> None:
         self._agent = agent
         self._cluster = cluster
         self._cache = cache
         self._kinds = kinds
         self._resync_s = resync_s
+        self._on_contest = on_contest
         self._applied: dict[ObjectKey, _Applied] = {}
+        self.contests = Contests()
 
     def invalidate(self) -> None:
         """Have the next pass apply every object."""
@@ -68,24 +79,42 @@ class OwnedObjects:
         for key, body in wanted.objects.items():
             hashed = hashlib.blake2b(body, digest_size=16).digest()
             if self._is_current(key, hashed, now):
+                self.contests.settle(key)
                 continue
-            self._applied.pop(key, None)
+            if self.contests.waits(key, hashed, now):
+                continue
             try:
                 with trace.step("apply", kind=key[1], name=key[2]):
-                    live = await self._send(json.loads(body))
+                    await self._apply(key, hashed, json.loads(body), now)
             except RefusedError as error:
                 problem = problem or AgentProblem(error.reason, str(error))
-                continue
-            self._cache.record_answer(live)
-            self._applied[key] = _Applied(hashed, owned_fields(live), now)
         return problem
 
-    async def _send(self, body: Manifest) -> Manifest:
+    async def _apply(self, key: ObjectKey, hashed: bytes, body: Manifest, now: float) -> None:
+        """Apply one object, and take note of what others had changed in it."""
+        before, known = self._applied.pop(key, None), self._cache.view(self._agent).objects
+        ours = before is not None and before.digest == hashed  # what we applied last
+        lost, deleted = ours and key[:2] in self._cache.watched, key not in known
+        live, conflicts = await self._send(body)
+        # A field that is new in the plan was another's by right: an autoscaler's, if it had `replicas` until now.
+        if lost or (conflicts and (ours or before is None)):
+            self.contests.set_back(key, hashed, conflicts, now, deleted=lost and deleted)
+            self._on_contest(key[1])
+        else:
+            self.contests.renew(key, hashed)
+        self._cache.record_answer(live)
+        self._applied[key] = _Applied(hashed, owned_fields(live), now)
+
+    async def _send(self, body: Manifest) -> tuple[Manifest, tuple[FieldConflict, ...]]:
+        """Apply an object, by force if it has to be; return it and the conflicts that made it so."""
         if (body["apiVersion"], body["kind"]) in UNREADABLE:
-            return await self._cluster.replace(body)
+            return await self._cluster.replace(body), ()
         if body["kind"] == "Deployment" and "replicas" not in body["spec"]:
             await self._cluster.hand_over_replicas(self._agent[0], body["metadata"]["name"])
-        return await self._cluster.apply(body)
+        try:
+            return await self._cluster.apply(body), ()
+        except ContestedError as error:
+            return await self._cluster.apply(body, force=True), error.conflicts
 
     def _is_current(self, key: ObjectKey, hashed: bytes, now: float) -> bool:
         applied = self._applied.get(key)
@@ -107,6 +136,7 @@ class OwnedObjects:
                 await self._cluster.delete(key[0], key[1], self._agent[0], key[2])
             objects.pop(key, None)
             self._applied.pop(key, None)
+            self.contests.forget(key)
 
     async def list_all(self, absent: Collection[str], trace: PassTrace) -> None:
         """List all objects of the agent, pods too, and replace the cache's contents. `absent`: kinds that the cluster

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +25,10 @@ from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.pods.client import NoReport, PodReports, Report
 from batkol_operator.pods.poll_schedule import PollSchedule
-from batkol_operator.reconcile.flag_sources import read_sources, source_names
+from batkol_operator.reconcile.flag_sources import LOOK_AGAIN_S, read_sources, source_names
 from batkol_operator.reconcile.owned_objects import OwnedObjects, WantedObjects
 from batkol_operator.reconcile.pod_annotations import PodAnnotations
-from batkol_operator.resources.flag_sources import MergedFlags
+from batkol_operator.resources.flag_sources import FEATURE_FLAGS, MergedFlags
 from batkol_operator.resources.flags import replies, summary
 from batkol_operator.resources.plan import ClusterFacts, Plan
 from batkol_operator.resources.secret import api_token
@@ -100,7 +101,14 @@ class Reconciler:
     def __init__(self, agent: AgentKey, context: Context) -> None:
         self.agent = agent
         self._context = context
-        self._objects = OwnedObjects(agent, context.cluster, context.cache, context.owned_kinds, context.resync_s)
+        self._objects = OwnedObjects(
+            agent,
+            context.cluster,
+            context.cache,
+            context.owned_kinds,
+            context.resync_s,
+            on_contest=lambda kind: context.metrics.contests.labels(kind).inc(),
+        )
         self._pod_annotations = PodAnnotations(agent[0], context.cluster)
         self._status = StatusWriter(agent, context.cluster, context.metrics, context.pod_name, context.utc_now)
         self._polls = PollSchedule()
@@ -145,8 +153,9 @@ class Reconciler:
         await self._status.write(body, facts, trace, now)
         if problem is not None:
             return PassOutcome("stalled", self._context.resync_s, retry=True)
-        due = min(self._polls.deadline, self._status.deadline or self._polls.deadline)
-        next_in = min(self._context.resync_s, max(0.0, due - now))
+        times = (self._polls.deadline, self._status.deadline, self._objects.contests.deadline(now))
+        due = min(time for time in times if time is not None)
+        next_in = min(self._context.resync_s, max(0.0, due - now), self._look_again_s(desired))
         return PassOutcome("unchanged" if trace.idle else "applied", next_in)
 
     async def _plan(self, body: Body, now: float) -> _Desired:
@@ -182,6 +191,13 @@ class Reconciler:
         if now >= self._list_at:
             cache.forget(self.agent[0], names_)
         return await read_sources(self.agent[0], names_, kinds, self._context.cluster, cache)
+
+    def _look_again_s(self, desired: _Desired) -> float:
+        """Return the seconds until FeatureFlags are looked for again if no event shows them."""
+        if not desired.sources or self._context.feature_flags.watched:
+            return math.inf
+        self._context.optional_kinds.expect(FEATURE_FLAGS, LOOK_AGAIN_S)
+        return LOOK_AGAIN_S
 
     async def _apply(self, desired: _Desired, trace: PassTrace, now: float) -> AgentProblem | None:
         try:
@@ -237,4 +253,5 @@ class Reconciler:
             streaming=desired.streaming if desired else "",
             replies=desired.replies if desired else "",
             selector=names.selector_text(self.agent[1]),
+            contests=self._objects.contests.going_on(asyncio.get_running_loop().time()),
         )

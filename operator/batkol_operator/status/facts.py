@@ -49,6 +49,19 @@ class AgentProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Contest:
+    """An object that other clients have changed although the operator owns what they changed."""
+
+    name: str  # kind and name
+    managers: tuple[str, ...]  # field managers; none is known of a client that removes
+    fields: tuple[str, ...]
+    deleted: bool  # the whole object
+    times: int
+    stands: bool  # whether the others' change is in force, or may be again in a moment
+    wait_s: float  # seconds between two times that the operator sets it back; 0: it does so at once
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The state of an agent in the cluster, and its wanted revisions."""
 
@@ -65,6 +78,7 @@ class Facts:
     sources: tuple[str, ...] = ()  # names of the FeatureFlags in `spec.flagsFrom`
     merged: MergedFlags = field(default_factory=MergedFlags)  # what these add
     selector: str = ""
+    contests: tuple[Contest, ...] = ()
 
 
 def counted_pods(pods: Iterable[PodState]) -> list[PodState]:

@@ -1,7 +1,7 @@
 """The conditions and the status of an agent, from the facts that a pass found. Pure: the time is an argument.
 
-`Ready` is the sum: available, every pod runs the wanted configuration, and not stalled. `Stalled` is abnormal when
-true: a person has to change something (the kstatus library reads it as failed).
+`Ready` is the sum: available, every pod runs the wanted configuration, not stalled, and no other client's values in
+force. `Stalled` is abnormal when true: a person has to change something (the kstatus library reads it as failed).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 from batkol_operator.pods.client import PodReport
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED, reply_applied, tuning_applied
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, settle
+from batkol_operator.status.contested import CONTESTED, contested, standing
 from batkol_operator.status.facts import Facts, counted_pods, pods_in_sync
 from batkol_operator.status.flag_sources import flags_merged
 from batkol_operator.status.sinks import sinks_deliver
@@ -61,6 +62,8 @@ def judge(facts: Facts, before: Sequence[ConditionDraft], at: datetime) -> tuple
     beside = [flags_merged(facts)] if facts.sources else []
     if facts.sinks:
         beside.append(sinks_deliver(facts))
+    if facts.contests or find_condition(before, CONTESTED):
+        beside.append(contested(facts))
     return settle((_ready(facts, parts, stalled), *parts, *beside, stalled), before, at)
 
 
@@ -102,6 +105,8 @@ def status_manifest(
 def _ready(facts: Facts, parts: Sequence[ConditionDraft], stalled: ConditionDraft) -> ConditionDraft:
     if stalled.holds:
         return ConditionDraft(READY, ConditionState.FALSE, stalled.reason, stalled.message, facts.generation)
+    if (contest := standing(facts)) is not None:
+        return ConditionDraft(READY, ConditionState.FALSE, CONTESTED, contest.message, facts.generation)
     for part in parts:
         if not part.holds:
             return ConditionDraft(READY, ConditionState.FALSE, part.reason, part.message, facts.generation)

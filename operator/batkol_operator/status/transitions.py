@@ -8,6 +8,7 @@ from typing import Literal
 
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition
+from batkol_operator.status.contested import CONTESTED, REPEATED
 from batkol_operator.status.facts import Revisions
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS, STALLED
 from batkol_operator.status.sinks import SINKS_DELIVER
@@ -35,6 +36,7 @@ def transitions(
         _of_applying(REPLY_APPLIED, before, after, changed=old.reply != new.reply),
         _of_readiness(find_condition(before, READY), find_condition(after, READY)),
         _of_delivering(find_condition(before, SINKS_DELIVER), find_condition(after, SINKS_DELIVER)),
+        _of_contest(find_condition(before, CONTESTED), find_condition(after, CONTESTED)),
     )
     return tuple(each for each in drafts if each is not None)
 
@@ -87,6 +89,16 @@ def _of_delivering(before: ConditionDraft | None, after: ConditionDraft | None) 
     if after is None or after.state is was or after.state is ConditionState.UNKNOWN:
         return None
     return EventDraft("Normal" if after.holds else "Warning", after.reason, after.message)
+
+
+def _of_contest(before: ConditionDraft | None, after: ConditionDraft | None) -> EventDraft | None:
+    """Tell the first change by another client, and that it goes on; not each one of a fight."""
+    was = before is not None and before.holds
+    if after is not None and after.holds and not (was and before and before.reason in (after.reason, REPEATED)):
+        return EventDraft("Warning", CONTESTED, after.message)
+    if after is not None and was and not after.holds:
+        return EventDraft("Normal", "NoLongerContested", after.message)
+    return None
 
 
 def _paused(ready: ConditionDraft | None) -> bool:

@@ -10,14 +10,19 @@ from batkol_operator.watch.object_state import Body
 
 
 class FeatureFlagCache:
-    """`watched`: whether events come for the kind. Without them nothing is kept, and every pass asks."""
+    """`watched`: whether events come for the kind. Until the first one nothing is kept, and every pass asks."""
 
     def __init__(self, *, watched: bool = False) -> None:
         self.watched = watched
         self._documents: dict[tuple[str, str], bytes] = {}
 
     def observe(self, body: Body, *, deleted: bool = False) -> bool:
-        """Take note of an event, or of an answer; return whether the flags have changed."""
+        """Take note of an event; return whether the flags have changed."""
+        self.watched = True
+        return self.record_answer(body, deleted=deleted)
+
+    def record_answer(self, body: Body, *, deleted: bool = False) -> bool:
+        """Take note of the answer to our own request; return whether the flags have changed."""
         metadata = body["metadata"]
         key = (str(metadata.get("namespace", "")), str(metadata["name"]))
         before = self._documents.pop(key, None)

@@ -101,7 +101,7 @@ class KubeApi(kmock.KubernetesScaffold):
             )
             return self.front.answer(asked)
         except RefusalError as error:
-            raise kmock.KubernetesError(error.code, error.reason, str(error)) from error
+            raise kmock.KubernetesError(error.code, error.reason, str(error), error.details) from error
 
     async def _watch(self, request: kmock.Request, key: Key) -> AsyncIterator[Any]:
         yield b""  # the headers go out before anything happens

@@ -147,7 +147,8 @@ class ApiFront:
             manager = request.params.get("fieldManager")
             if not manager:
                 raise RefusalError(400, "BadRequest", "fieldManager is required for apply patch")
-            return self.store.apply(key, manager, body, request.subresource)
+            force = request.params.get("force") == "true"
+            return self.store.apply(key, manager, body, request.subresource, force=force)
         if "json-patch" in kind:
             return self.store.change(key, request.subresource, lambda old: _json_patched(old, body))
         return self.store.change(key, request.subresource, lambda old: merge(_unmoved(old, body), body))
@@ -259,6 +260,7 @@ def status_of(error: RefusalError) -> Manifest:
         "message": str(error),
         "reason": error.reason,
         "code": error.code,
+        **({"details": error.details} if error.details else {}),
     }
 
 

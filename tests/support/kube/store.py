@@ -1,7 +1,7 @@
-"""Kubernetes objects in memory, kept as an API server keeps them: versions, generations, server-side apply, owners,
-finalizers.
+"""Kubernetes objects in memory, kept as an API server keeps them: versions, generations, server-side apply with its
+conflicts, owners, finalizers.
 
-Not here: schemas, defaults, conflicts between managers, lists merged by key, controllers, kubelets.
+Not here: schemas, defaults, lists merged by key, controllers, kubelets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import copy
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -40,10 +40,11 @@ class Change:
 class RefusalError(Exception):
     """What the API server says no with."""
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    def __init__(self, code: int, reason: str, message: str, details: Manifest | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
+        self.details = details
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Store:
     version: int = 100
     _versions: Iterable[int] = field(default_factory=lambda: itertools.count(101))
     _applied: dict[tuple[Key, str, str], Manifest] = field(default_factory=dict)
+    _edited: dict[Key, dict[tuple[str, ...], str]] = field(default_factory=dict)  # the manager by field
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def get(self, key: Key) -> Manifest:
@@ -87,11 +89,17 @@ class Store:
                 new.pop("status", None)
             return self._write(key, new, None)
 
-    def change(self, key: Key, subresource: str, edit: Callable[[Manifest], Manifest]) -> Manifest:
+    def change(
+        self, key: Key, subresource: str, edit: Callable[[Manifest], Manifest], manager: str = "kubectl-edit"
+    ) -> Manifest:
         """Edit a copy of an object and keep what comes out, of its status or of all the rest. Raises `RefusalError`."""
         with self._lock:
             old = self.get(key)
-            return self._write(key, self._isolated(key, old, edit(copy.deepcopy(old)), subresource), old)
+            new = self._isolated(key, old, edit(copy.deepcopy(old)), subresource)
+            before = dict(_leaves(old))
+            changed = {path: manager for path, value in _leaves(new) if before.get(path) != value}
+            self._edited.setdefault(key, {}).update(changed)
+            return self._write(key, new, old)
 
     def replace(self, key: Key, body: Manifest) -> Manifest:
         """Replace an object, its status apart, and answer with what stands then. Raises `RefusalError`."""
@@ -108,14 +116,15 @@ class Store:
             new["metadata"] |= {"namespace": key.namespace} if key.namespace else {}
             return self._write(key, self._isolated(key, old, new, ""), old)
 
-    def apply(self, key: Key, manager: str, body: Manifest, subresource: str = "") -> Manifest:
+    def apply(self, key: Key, manager: str, body: Manifest, subresource: str = "", *, force: bool = False) -> Manifest:
         """Apply server-side: what this manager applied before and no longer says is taken away; absent objects are
-        created.
+        created. Raises `RefusalError`, without `force` also where another manager has changed a field.
         """
         with self._lock:
             old = copy.deepcopy(self.objects.get(key))
             if old is None and subresource:
                 raise RefusalError(404, "NotFound", f'{key.plural} "{key.name}" not found')
+            self._take_over(key, old or {}, body, force=force)
             new = copy.deepcopy(old) if old else {"metadata": {}}
             _take_away(new, self._applied.get((key, manager, subresource), {}), body)
             merge(new, body)
@@ -124,6 +133,15 @@ class Store:
                 new = self._isolated(key, old, new, subresource)
             self._applied[key, manager, subresource] = copy.deepcopy(body)
             return self._write(key, new, old)
+
+    def _take_over(self, key: Key, old: Manifest, body: Manifest, *, force: bool) -> None:
+        """Refuse, or by force settle, what an apply would change of fields that others have changed."""
+        edited, live = self._edited.get(key, {}), dict(_leaves(old))
+        fields = [path for path, value in _leaves(body) if path in edited and live.get(path, value) != value]
+        if fields and not force:
+            raise _conflict({path: edited[path] for path in fields})
+        for path in fields:
+            del edited[path]
 
     def delete(self, key: Key) -> Manifest:
         """Delete an object, or mark it for deletion where finalizers hold it. Raises `RefusalError`."""
@@ -167,6 +185,7 @@ class Store:
 
     def _remove(self, key: Key, last: Manifest) -> Manifest:
         del self.objects[key]
+        self._edited.pop(key, None)
         self._applied = {at: body for at, body in self._applied.items() if at[0] != key}
         self._stamp(last)
         self._tell(key, "DELETED", last)
@@ -230,6 +249,29 @@ def _standing(applied: Mapping[str, Any], live: Mapping[str, Any]) -> Manifest:
         elif name in live and live[name] == value:
             fields[f"f:{name}"] = {}
     return fields
+
+
+def _leaves(body: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each field that holds no others; a list is one field."""
+    for name, value in body.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _conflict(fields: Mapping[tuple[str, ...], str]) -> RefusalError:
+    """Refuse as the API server does, which writes the manager's name into a sentence only."""
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": f'conflict with "{manager}" using v1',
+            "field": f".{'.'.join(path)}",
+        }
+        for path, manager in fields.items()
+    ]
+    message = f"Apply failed with {len(causes)} conflicts: {causes[0]['message']}"
+    return RefusalError(409, "Conflict", message, {"causes": causes})
 
 
 def _asked_for(body: Manifest) -> Manifest:
