@@ -68,10 +68,17 @@ class OwnedObjects:
         self._on_contest = on_contest
         self._applied: dict[ObjectKey, _Applied] = {}
         self.contests = Contests()
+        self._left = False
 
     def invalidate(self) -> None:
         """Have the next pass apply every object."""
         self._applied.clear()
+
+    def leave(self) -> None:
+        """Leave the objects to others: what they change until the next pass applies everything is no contest."""
+        self.invalidate()
+        self.contests = Contests()
+        self._left = True
 
     async def apply(self, wanted: WantedObjects, trace: PassTrace, now: float) -> AgentProblem | None:
         """Apply the objects that are not current. A refusal does not stop the others; return the first."""
@@ -88,6 +95,7 @@ class OwnedObjects:
                     await self._apply(key, hashed, json.loads(body), now)
             except RefusedError as error:
                 problem = problem or AgentProblem(error.reason, str(error))
+        self._left = False
         return problem
 
     async def _apply(self, key: ObjectKey, hashed: bytes, body: Manifest, now: float) -> None:
@@ -97,7 +105,7 @@ class OwnedObjects:
         lost, deleted = ours and key[:2] in self._cache.watched, key not in known
         live, conflicts = await self._send(body)
         # A field that is new in the plan was another's by right: an autoscaler's, if it had `replicas` until now.
-        if lost or (conflicts and (ours or before is None)):
+        if lost or (conflicts and not self._left and (ours or before is None)):
             self.contests.set_back(key, hashed, conflicts, now, deleted=lost and deleted)
             self._on_contest(key[1])
         else:

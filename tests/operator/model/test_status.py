@@ -9,9 +9,9 @@ from support.kube.schema_admission import SCHEMA, complaints, defaulted
 from support.operators.agents import document
 
 
-@pytest.mark.parametrize("type_", ["TuningApplied", "ReplyApplied", "FlagsMerged", "SinksDeliver"])
+@pytest.mark.parametrize("type_", ["TuningApplied", "ReplyApplied", "FlagsMerged", "SinksDeliver", "Contested"])
 def test_a_written_status_is_what_the_schema_takes(
-    type_: Literal["TuningApplied", "ReplyApplied", "FlagsMerged", "SinksDeliver"],
+    type_: Literal["TuningApplied", "ReplyApplied", "FlagsMerged", "SinksDeliver", "Contested"],
 ) -> None:
     condition = Condition(
         type=type_,

@@ -18,7 +18,11 @@ async def test_an_agent_is_made_changed_put_right_and_paused(wired: Desk) -> Non
     assert "240" in wired.api.store.get(LIVE)["data"]["tuning.json"]
     wired.patch(LIVE, data={"tuning.json": "{}"})
     await wired.reconcile()
-    assert writes(wired.api) == [f"PATCH /configmaps {NAME}-live"]
+    assert writes(wired.api)[:2] == [f"PATCH /configmaps {NAME}-live"] * 2, "without force, and then with it"
+    assert "240" in wired.api.store.get(LIVE)["data"]["tuning.json"]
+    assert wired.condition("Contested")["message"].startswith(
+        f"kubectl-edit changed .data.tuning.json of ConfigMap {NAME}-live. The operator restored it."
+    )
 
     wired.patch(metadata={"annotations": {PAUSED: "true"}})
     assert (await wired.reconcile()).result == "paused"

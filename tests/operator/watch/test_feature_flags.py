@@ -33,12 +33,15 @@ def test_namespaces_are_kept_apart_and_names_can_be_forgotten() -> None:
     assert seen.find("voices", "attic") is not None
 
 
-def test_without_a_watch_nothing_is_kept() -> None:
-    """It would never be seen to change."""
+def test_until_the_first_event_comes_answers_are_not_kept() -> None:
+    """They would never be seen to change."""
     seen = FeatureFlagCache()
 
-    assert seen.observe(body(a={}))
+    assert seen.record_answer(body(a={}))
     assert seen.find("voices", "house") is None
+    assert seen.observe(body(a={}))
+    assert seen.find("voices", "house") is not None
+    assert not seen.record_answer(body(a={}))
 
 
 def test_an_object_without_flags_is_one_that_says_nothing() -> None:
