@@ -29,6 +29,7 @@ from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAMESPACE, voice_age
 from support.operators.in_process import running_operator
 from support.time.waiting import eventually, until
 
+COLD = {"state": "ENABLED", "variants": {"on": True}}
 PEERING = Key("kopf.dev", "clusterkopfpeerings", "", "batkol-operator")
 
 
@@ -52,8 +53,11 @@ def reason(api: KubeApi) -> str:
 
 async def test_an_agent_from_its_creation_to_its_end(api: KubeApi, key_file: Path) -> None:
     """A label asked for in a handler is looked for after the fact: every ConfigMap of the cluster would come this
-    way.
+    way. The kind FeatureFlag comes to the cluster after the operator.
     """
+    flags_kind = "core.openfeature.dev/v1beta1/featureflags"
+    later = api.resources[flags_kind]
+    del api.resources[flags_kind]
     with running_operator(api, key_file, peering_name="none", liveness_port=0):
         await until(lambda: {"configmaps", "pods", "voiceagents"} <= {kind for kind, _ in api.selectors})
         ours = {(kind, selector) for kind, selector in api.selectors if kind in ("configmaps", "pods")}
@@ -72,9 +76,14 @@ async def test_an_agent_from_its_creation_to_its_end(api: KubeApi, key_file: Pat
 
         house = Key("core.openfeature.dev", "featureflags", NAMESPACE, "house")
         named: Manifest = {"metadata": {"name": "house", "namespace": NAMESPACE}}
-        api.store.create(house, {**named, "spec": {"flagSpec": {"flags": {}}}})
         patch(api, AGENT, spec={"flagsFrom": [{"name": "house"}]})
-        await until(lambda: "FlagsMerged" in json.dumps(api.store.get(AGENT)["status"]))
+        await until(lambda: "This cluster has no FeatureFlags" in json.dumps(api.store.get(AGENT)["status"]))
+        api.resources[flags_kind] = later
+        definition = Key("apiextensions.k8s.io", "customresourcedefinitions", "", "featureflags.core.openfeature.dev")
+        api.store.create(definition, {"metadata": {"name": definition.name}, "spec": {"group": house.group}})
+        await until(lambda: "featureflags" in {kind for kind, _ in api.selectors})
+        api.store.create(house, {**named, "spec": {"flagSpec": {"flags": {"cold": COLD}}}})
+        await until(lambda: "cold" in api.store.get(LIVE)["data"]["flags.json"])
         patch(api, house, spec={"flagSpec": {"flags": {"warm": {"state": "ENABLED", "variants": {"on": True}}}}})
         await until(lambda: "warm" in api.store.get(LIVE)["data"]["flags.json"])
         api.store.delete(house)

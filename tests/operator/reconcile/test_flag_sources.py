@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from batkol_operator.kube.discovery import INTERVAL_S
-from batkol_operator.reconcile.flag_sources import source_names
+from batkol_operator.reconcile.flag_sources import LOOK_AGAIN_S, source_names
 from support.kube.front import resources
 from support.kube.memory_api import MemoryApi
 from support.kube.store import Key, Manifest
@@ -107,20 +106,20 @@ async def test_an_agent_without_sources_asks_for_none_and_has_no_condition(at: D
 
 
 async def test_the_kind_may_be_absent_and_may_come_later(memory: MemoryApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then no event comes for it in this process, and each pass asks."""
+    """Where no event comes for it, an operator for some namespaces only, it is looked for every few seconds."""
     kind = (HOUSE.group, HOUSE.plural)
     known = resources()[kind]
     monkeypatch.delitem(resources(), kind)
     async with desk(memory) as at:
         at.create(flagsFrom=[{"name": "house"}])
-        await at.reconcile()
+        assert (await at.reconcile()).next_in == LOOK_AGAIN_S
         assert "This cluster has no FeatureFlags" in at.condition("FlagsMerged")["message"]
         assert [line for line in at.api.seen if "featureflags" in line] == []
 
         monkeypatch.setitem(resources(), kind, known)
         at.api.store.create(HOUSE, feature_flag(a=ON))
-        await asyncio.sleep(INTERVAL_S)
-        await at.reconcile()
+        await asyncio.sleep(LOOK_AGAIN_S)
+        assert (await at.reconcile()).next_in == LOOK_AGAIN_S
         assert flags(at) == {"a", "streaming-stt"}
 
         at.patch(HOUSE, spec={"flagSpec": {"flags": {"b": ON}}})
