@@ -26,6 +26,9 @@ class _Metadata(msgspec.Struct, rename="camel"):
     resource_version: str
     generation: int = 0
     owner_references: list[dict[str, Any]] | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    managed_fields: list[dict[str, Any]] | None = None
 
 
 class _Streaming(msgspec.Struct):

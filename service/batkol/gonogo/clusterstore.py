@@ -18,6 +18,7 @@ from batkol.backoff import Backoff
 from batkol.gonogo.cluster_object import ClusterObject, Object
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import flipped
+from batkol.gonogo.git_fields import remedy, undoing
 from batkol.gonogo.kept import Kept
 from batkol.live.cluster import ObjectName
 from batkol.live.flag_definitions import STREAMING_FLAG
@@ -56,6 +57,7 @@ class ConfigMapStore:
         def edit(now: Object) -> Object:
             self._refuse_owned(now)
             found = self._content(now)
+            _refuse_git(now, self.where, (self._field, FLAGS))
             original = found if self._original is None else self._original
             self._written.append(flipped(original, streaming=streaming, only_calls=self._only_calls))
             self._kept.keep(original)
@@ -136,6 +138,7 @@ class VoiceAgentStore:
                     f"{self.where} defines {STREAMING_FLAG} itself, in spec.flags, which cannot be flipped from here. "
                     "Move it to spec.streaming, or flip it by hand and rehearse each half."
                 )
+            _refuse_git(now, self.where, ("spec", "streaming", *([] if self._caller is None else ["callers"])))
             if not self._touched:
                 self._original = spec.get("streaming")
                 self._kept.keep(msgspec.json.encode({"spec": {"streaming": self._original}}))
@@ -186,6 +189,11 @@ class VoiceAgentStore:
                 "the operator runs and that the agent is not paused: `kubectl describe` shows the conditions and "
                 "events."
             ) from error
+
+
+def _refuse_git(now: Object, where: str, path: Sequence[str]) -> None:
+    if (name := undoing(now["metadata"], path)) is not None:
+        raise FlagStoreError(remedy(name, where, path))
 
 
 def _instead(now: Object | None, wanted: Object | None) -> Object | None:

@@ -257,3 +257,33 @@ async def test_a_definition_of_its_own_cannot_be_flipped_from_here(tmp_path: Pat
         with pytest.raises(FlagStoreError, match=r"in spec\.flags"):
             await VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=20).set(streaming=True)
         assert patches(api) == 0
+
+
+@pytest.mark.parametrize("caller", [CALLER, None])
+async def test_what_git_would_put_back_is_not_flipped(tmp_path: Path, caller: str | None) -> None:
+    async with cluster(tmp_path) as api:
+        inside: dict[str, Any] = {"f:callers": {}} if caller else {"f:mode": {}}
+        owned = [{"manager": "argocd-controller", "fieldsV1": {"f:spec": {"f:streaming": inside}}}]
+        api.store(AGENT, {"spec": {"streaming": {"mode": "Enabled"}}}, generation=1, managedFields=owned)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=caller, patience_s=20)
+        field = "spec.streaming.callers" if caller else "spec.streaming"
+        with pytest.raises(FlagStoreError, match=f"Argo CD applies VoiceAgent .* from Git, `{field}` too"):
+            await store.set(streaming=True)
+
+        owned = [{"manager": "kustomize-controller", "fieldsV1": {"f:data": {"f:flags.json": {}}}}]
+        api.put({"flags.json": ODD}, managedFields=owned)
+        with pytest.raises(FlagStoreError, match=r"Flux applies ConfigMap .* from Git, `data\.flags\.json` too"):
+            await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
+        assert patches(api) == 0
+
+
+async def test_what_is_outside_git_is_flipped(tmp_path: Path) -> None:
+    """Git has the mode; the callers are the cluster's own."""
+    async with cluster(tmp_path) as api:
+        owned = [{"manager": "argocd-controller", "fieldsV1": {"f:spec": {"f:streaming": {"f:mode": {}}}}}]
+        api.store(AGENT, {"spec": {"streaming": {"mode": "Enabled"}}}, generation=1, managedFields=owned)
+        operate(api)
+
+        await VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=20).set(streaming=True)
+
+        assert api.objects[AGENT]["spec"]["streaming"]["callers"] == [{"number": CALLER, "mode": "Enabled"}]
