@@ -41,6 +41,19 @@ def strip_variables(environ: MutableMapping[str, str] = os.environ) -> None:
             environ[name] = stripped(value)
 
 
+def remove_reserved(environ: MutableMapping[str, str] = os.environ) -> list[str]:
+    """Remove what `envFrom` of a pod sets of the variables that only its VoiceAgent may set; return their names.
+
+    `SPEC_SETS` names those that the operator has set, `SPEC_UNSETS` the others that only it may set. Call it before
+    anything is read. Settings are read in any case of the letters, hence `api_token` is removed beside `API_TOKEN`.
+    """
+    ours, others = (set(filter(None, environ.get(name, "").split(","))) for name in ("SPEC_SETS", "SPEC_UNSETS"))
+    found = [name for name in environ if name.upper() in others or (name.upper() in ours and name not in ours)]
+    for name in found:
+        del environ[name]
+    return sorted(found)
+
+
 def check_line(text: str, *, spaces: bool = False) -> None:
     """Refuse quotation marks around a value, and inside it what cannot be seen; plain spaces only without `spaces`.
 

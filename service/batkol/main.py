@@ -29,7 +29,7 @@ from batkol.commands.journal import journal
 from batkol.commands.shared import NoColor, console, exit_with, refuse
 from batkol.commands.sinks import sinks
 from batkol.commands.store import erase, migrate
-from batkol.environment import strip_variables
+from batkol.environment import remove_reserved, strip_variables
 from batkol.errors import BatkolError, ConfigurationError
 from batkol_otel.environment import mend
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from batkol.settings import Settings
     from batkol.telemetry.logs import LogWriter
 
+RESERVED: Final = "batkol.reserved"
 DOUBLES: Final = ("speech-double", "llm-double", "voice-double", "twilio-double")
 FOR_PEOPLE: Final = frozenset({"demo", "chat", "call", "gonogo", *DOUBLES})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
@@ -69,6 +70,7 @@ def batkol(
 ) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
     strip_variables()
+    context.meta[RESERVED] = remove_reserved()
     if context.invoked_subcommand in FOR_PEOPLE:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is imported
     context.obj = mend()  # before anything of OpenTelemetry's is imported, which FastAPI and the store do as well
@@ -91,6 +93,7 @@ def serve(context: typer.Context, env_file: EnvFileOption = None) -> None:  # no
         settings = settings.model_copy(update={"log_partials": LogPartials.TRUE})
     logs = Logs(level=settings.log_level, json=_json(settings), stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
     _log_file(news)
+    _log_reserved(context.meta[RESERVED])
     try:
         uvloop.run(_serve(settings, logs.writer, context.obj))
     except BatkolError as error:
@@ -211,6 +214,16 @@ def _log_file(news: EnvFileNews | None) -> None:
         log.info("[CFG] variables read from a file", file=str(news.path), names=news.names, overridden=news.overridden)
     for warning in news.warnings:
         log.warning(f"[CFG] {warning}")
+
+
+def _log_reserved(names: Sequence[str]) -> None:
+    import structlog
+
+    if names:
+        structlog.get_logger().warning(
+            "[CFG] variables ignored: only the VoiceAgent sets them; remove them from the objects in spec.pod.envFrom",
+            names=names,
+        )
 
 
 def _json(settings: Settings) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batkol.environment import check_line, check_token, strip_variables, stripped
+from batkol.environment import check_line, check_token, remove_reserved, strip_variables, stripped
 
 UNSEEN = ["\n", "\r\n", "\t", " ", "\u00a0", "\ufeff", "\u200b", "\u200f", "\u2028", "\u2066", "\x7f", "\u3000"]
 
@@ -25,6 +25,25 @@ def test_the_environment_of_the_process_is_stripped_for_libraries_and_options_to
     strip_variables(environ)
 
     assert environ == {"KUBECONFIG": "/config", "FLAGD_HOST": "flagd", "PATH": "/bin", "EMPTY": ""}
+
+
+def test_what_only_a_voice_agent_may_set_is_removed_in_any_case_of_its_letters() -> None:
+    environ = {
+        "SPEC_SETS": "API_TOKEN,HOST",
+        "SPEC_UNSETS": "STREAM_SECRET,STORE",
+        "API_TOKEN": "the operator's",
+        "Api_Token": "by envFrom",
+        "STREAM_SECRET": "by envFrom",
+        "store": "none",
+        "https_proxy": "http://proxy:3128",
+        "HTTPS_PROXY": "http://proxy:3128",
+        "SUMMARY": "a team's own",
+    }
+
+    assert remove_reserved(environ) == ["Api_Token", "STREAM_SECRET", "store"]
+    assert environ["API_TOKEN"] == "the operator's"
+    assert {"https_proxy", "HTTPS_PROXY", "SUMMARY"} <= environ.keys()
+    assert remove_reserved({"STREAM_SECRET": "on a laptop"}) == []
 
 
 @pytest.mark.parametrize("unseen", UNSEEN)

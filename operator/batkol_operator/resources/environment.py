@@ -13,7 +13,7 @@ from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.connections import InternalApi, Twilio
 from batkol_operator.model.database import DatabaseTimeoutsSpec
-from batkol_operator.model.reserved import CA_FILE
+from batkol_operator.model.reserved import CA_FILE, VARIABLES
 from batkol_operator.model.secret_key import SecretKey
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.resources.objects import written
@@ -27,7 +27,7 @@ _VAD: Final = {"Silero": "silero", "WebRTC": "webrtc"}
 
 def environment(agent: VoiceAgent) -> list[Manifest]:
     """Return the variables in a fixed order; some that equal the service's defaults are left out."""
-    return [
+    ours = [
         *_identity(agent),
         *_recognition(agent),
         *reply_environment(agent.spec.reply),
@@ -37,8 +37,19 @@ def environment(agent: VoiceAgent) -> list[Manifest]:
         *sink_environment(agent.spec.sinks),
         *_observability(agent.metadata.name, agent.metadata.namespace, agent.spec.telemetry),
         *_authorities(agent),
-        *(written(variable) for variable in agent.spec.pod.env),
     ]
+    own = [written(variable) for variable in agent.spec.pod.env]
+    return [*ours, *(_reserved(ours) if agent.spec.pod.env_from else []), *own]
+
+
+def _reserved(ours: list[Manifest]) -> list[Manifest]:
+    """Tell the program which variables `envFrom` may not set: nobody else sees what its objects hold.
+
+    Kubernetes gives `env` precedence, but not for a variable that this spec leaves out, nor for another spelling.
+    """
+    names = sorted(each["name"] for each in ours)
+    left = sorted(set(VARIABLES) - {*names, "SPEC_SETS", "SPEC_UNSETS"})
+    return [plain("SPEC_SETS", ",".join(names)), plain("SPEC_UNSETS", ",".join(left))]
 
 
 def _identity(agent: VoiceAgent) -> list[Manifest]:

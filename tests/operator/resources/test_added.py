@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from batkol.environment import remove_reserved
 from batkol_operator.model.reserved import CONTAINERS, PREFIXES, VARIABLES, VOLUMES
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import VERSIONS, not_restricted, one, refusal, variables
@@ -77,6 +78,22 @@ def test_variables_and_mounts_reach_the_program_and_the_migration() -> None:
         assert each["envFrom"] == [{"secretRef": {"name": "more"}}]
         assert MOUNT in each["volumeMounts"]
     assert SOCKETS in made["volumes"]
+
+
+def test_the_program_is_told_what_env_from_may_not_set() -> None:
+    """No one else sees what is in the objects: the operator reads no Secret."""
+    told = variables(plan(agent(pod={"envFrom": [{"secretRef": {"name": "more"}}]}), AROUND))
+    ours, others = (set(str(told[name]).split(",")) for name in ("SPEC_SETS", "SPEC_UNSETS"))
+    plain = variables(plan(agent(), AROUND))
+
+    assert ours | others | {"SPEC_SETS", "SPEC_UNSETS"} == set(VARIABLES)
+    assert ours == set(plain)
+    assert {"STREAM_SECRET", "DATABASE_URL"} <= others
+    environ = {
+        **dict.fromkeys(told, "the operator's"),
+        **{name: str(told[name]) for name in ("SPEC_SETS", "SPEC_UNSETS")},
+    }
+    assert remove_reserved({**environ, "STREAM_SECRET": "theirs"}) == ["STREAM_SECRET"]
 
 
 def test_without_additions_the_pods_have_none() -> None:
