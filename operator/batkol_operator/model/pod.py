@@ -113,6 +113,13 @@ class PodSpec(ResourcePart):
     runtime_class_name: ResourceName | None = Field(
         None, description="RuntimeClass of the pods, such as that of gVisor; absent: the node's own runtime."
     )
+    fs_group: int | None = Field(
+        None,
+        ge=1,
+        le=2_147_483_647,
+        description="Group that owns the files of mounted claims, so that the program can write them; absent: none, or "
+        "the one that OpenShift gives the namespace.",
+    )
     labels: dict[str, LabelValue] = Field({}, max_length=32, description="Further labels of the pods.")
     annotations: dict[str, AnnotationValue] = Field({}, max_length=64, description="Further annotations of the pods.")
     service_account_annotations: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(

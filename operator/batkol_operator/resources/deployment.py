@@ -63,7 +63,7 @@ def _pod(agent: VoiceAgent, image: str) -> Manifest:
         "automountServiceAccountToken": True,  # for the watch of the one ConfigMap
         "enableServiceLinks": False,  # a Service named `internal` would set INTERNAL_PORT to a URL
         "terminationGracePeriodSeconds": grace_period(spec.calls),
-        "securityContext": pod_security(),
+        "securityContext": pod_security(spec.pod.fs_group),
         "containers": [_container(agent, image)],
         **({"initContainers": first} if first else {}),
         "volumes": volumes(agent),

@@ -8,9 +8,16 @@ from __future__ import annotations
 from batkol_operator.kube.names import Manifest
 
 
-def pod_security() -> Manifest:
-    """Return the pod's security context; the image sets the user, OpenShift sets another."""
-    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+def pod_security(fs_group: int | None = None) -> Manifest:
+    """Return the pod's security context; the image sets the user, OpenShift sets another.
+
+    No group by default: an emptyDir is writable for every user, a mounted Secret readable, and OpenShift refuses a
+    group outside the namespace's range.
+    """
+    context: Manifest = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    if fs_group is not None:
+        context |= {"fsGroup": fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
+    return context
 
 
 def container_security() -> Manifest:

@@ -226,12 +226,18 @@ def test_a_service_monitor_comes_in_the_place_of_the_pod_monitor(program: Path) 
     assert [port["name"] for port in service["spec"]["ports"]] == ["metrics"]
 
 
-def test_alerts_lead_to_the_projects_own_pages_unless_told_otherwise(program: Path) -> None:
-    rendered = render(program, DEFAULT, "--set=monitoring.prometheusRule.mode=Enabled")
-    rules = [each["spec"] for each in rendered if each["kind"] == "PrometheusRule"]
-    addresses = set(re.findall(r'"runbook_url": "([^"#]*)', json.dumps(rules)))
+def test_alerts_name_a_page_of_the_project_and_link_to_yours(program: Path) -> None:
+    """Nobody's address is there by default: whoever owned it would be read by people who were paged."""
 
-    assert addresses == {f"{load('Chart.yaml')['home']}/docs/runbooks.md"}
+    def annotations(*settings: str) -> set[tuple[str, str]]:
+        rendered = render(program, DEFAULT, "--set=monitoring.prometheusRule.mode=Enabled", *settings)
+        rules = json.dumps([each["spec"] for each in rendered if each["kind"] == "PrometheusRule"])
+        return set(re.findall(r'"(runbook\w*)": "([^"#]*)', rules))
+
+    yours = "--set=monitoring.prometheusRule.runbookBaseUrl=https://wiki.example.com/batkol/"
+    assert annotations() == {("runbook", "docs/runbooks.md")}
+    assert annotations(yours) == {("runbook_url", "https://wiki.example.com/batkol/runbooks.md")}
+    assert not {"home", "icon", "sources"} & load("Chart.yaml").keys()
 
 
 def test_one_registry_is_before_both_images(program: Path) -> None:

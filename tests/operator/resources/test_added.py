@@ -96,6 +96,22 @@ def test_the_program_is_told_what_env_from_may_not_set() -> None:
     assert remove_reserved({**environ, "STREAM_SECRET": "theirs"}) == ["STREAM_SECRET"]
 
 
+def test_a_claim_gets_the_group_that_the_spec_names_and_no_other() -> None:
+    """OpenShift gives user and group out of the namespace's range, and refuses a pod that names others."""
+    claim = {"volumes": [{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]}
+    named, unnamed = pods(pod={**claim, "fsGroup": 10001}), pods(pod=claim, database=KEPT)
+
+    assert named["securityContext"]["fsGroup"] == 10001
+    assert named["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+    assert list(not_restricted(named)) == []
+    made = (unnamed, *unnamed["containers"], *unnamed["initContainers"])
+    contexts = [each["securityContext"] for each in made]
+    assert len(contexts) == 3
+    assert not {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"} & {
+        name for each in contexts for name in each
+    }
+
+
 def test_without_additions_the_pods_have_none() -> None:
     made = pods()
 

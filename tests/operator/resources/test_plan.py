@@ -294,6 +294,7 @@ ROLLING: dict[str, Any] = {
     "pod.labels": {"team": "voice"},
     "pod.annotations": {"a": "b"},
     "pod.runtimeClassName": "gvisor",
+    "pod.fsGroup": 10001,
     "pod.serviceAccountName": "calls",
     "pod.env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
     "pod.envFrom": [{"configMapRef": {"name": "more"}}],
