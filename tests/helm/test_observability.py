@@ -30,6 +30,7 @@ def exposed() -> dict[str, set[str]]:
     metrics.reconciles.labels("settled").inc()
     metrics.errors.labels("conflict").inc()
     metrics.requests.labels("apply").inc()
+    metrics.contests.labels("Service").inc()
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 

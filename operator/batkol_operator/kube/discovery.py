@@ -1,5 +1,5 @@
 """Discovery of the optional kinds of this cluster, at the start and every ten minutes: KEDA and others may be installed
-after this operator. Whoever needs a kind that is absent may have it looked for sooner.
+after this operator. A kind that is needed and absent may be looked for sooner.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Contests:
         return tuple(self._contest(key, turn, now) for key, turn in sorted(self._turns.items()))
 
     def deadline(self, now: float) -> float | None:
-        """When a pass has something to do or to say."""
+        """Return the time at which a pass has something to do or to say."""
         times = [turn.until if turn.stands else turn.at + CALM_S for turn in self._turns.values()]
         times += [turn.at + SETTLED_S for turn in self._turns.values() if _unsettled(turn, now)]
         return min(times, default=None)

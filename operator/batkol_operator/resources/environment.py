@@ -43,7 +43,7 @@ def environment(agent: VoiceAgent) -> list[Manifest]:
 
 
 def _reserved(ours: list[Manifest]) -> list[Manifest]:
-    """Tell the program which variables `envFrom` may not set: nobody else sees what its objects hold.
+    """Tell the program which variables `envFrom` may not set: the operator does not see what its objects hold.
 
     Kubernetes gives `env` precedence, but not for a variable that this spec leaves out, nor for another spelling.
     """

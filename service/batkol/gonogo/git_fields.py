@@ -1,4 +1,4 @@
-"""Whether Argo CD or Flux would undo a flip: they put back the fields of an object that Git has.
+"""Fields that Argo CD or Flux would put back after a flip: they put back the fields of an object that Git has.
 
 They mark what they apply, and the API server records which fields they apply (`managedFields`). A field that only the
 cluster has is left alone. One that Git has may be ignored by a rule of theirs, which the object does not show: then an
