@@ -109,6 +109,12 @@ def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> No
     assert cluster.get("clusterkopfpeering", "batkol-operator")
     assert "recognition" in cluster.kubectl("explain", "voiceagent.spec")
 
+    # What Helm has installed is what it prints: `kubectl diff` finds nothing.
+    manifest = cluster.run("helm", "get", "manifest", "batkol", "--namespace", NAMESPACE)
+    assert cluster.kubectl("diff", "--filename", "-", given=manifest, check=False) == ""
+    other = manifest.replace("replicas: 1", "replicas: 3")
+    assert "+  replicas: 3" in cluster.kubectl("diff", "--filename", "-", given=other, check=False)
+
     # The replica set makes pods, and admission lets them in: nothing they ask for is beyond `restricted`.
     until(lambda: len(cluster.get("pods")["items"]) == 1, "no pod was admitted")
 

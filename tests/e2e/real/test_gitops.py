@@ -17,6 +17,7 @@ from batkol.gonogo.clusterstore import VoiceAgentStore
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.live.cluster import ObjectName
 from batkol_operator.reconcile.contests import AT_ONCE
+from support.chart.installed import install, rendered
 from support.kube.control_plane import ControlPlane
 from support.operators.installation import Installation, agent, children_of, installed
 from support.time.waiting import eventually
@@ -164,6 +165,24 @@ async def test_kubectl_diff_shows_nothing_of_what_the_operator_adds(operated: In
         changed = given.replace("en: twilio", "en: other").replace("name: twilio,", "name: other,")
         assert "other" in await operated.kubectl("diff", server_side, "--filename=-", given=changed, check=False)
         await operated.kubectl("delete", "vagent", name, "--timeout=60s")
+
+
+async def test_kubectl_diff_shows_nothing_of_the_chart_while_the_operator_works(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """`helm template … | kubectl diff -f -`, with a key of one's own: Helm would print another one each time."""
+    key = "operatorKey.existingSecret=key"
+    async with installed(control_plane, namespace, tmp_path) as made:
+        await install(control_plane, namespace, key)
+        await made.operate(peering="batkol-operator")
+        await made.create("clinic")
+        await children_of(made, "clinic")
+        given = yaml.safe_dump_all(rendered(namespace, key))
+
+        for how in ("--server-side=true", "--server-side=false"):
+            assert await made.kubectl("diff", how, "--filename=-", given=given, check=False) == ""
+        other = given.replace("replicas: 1", "replicas: 2")
+        assert "+  replicas: 2" in await made.kubectl("diff", "--filename=-", given=other, check=False)
 
 
 async def test_each_sample_gets_its_objects(operated: Installation) -> None:
