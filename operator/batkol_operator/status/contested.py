@@ -43,16 +43,17 @@ def standing(facts: Facts) -> ConditionDraft | None:
 
 def _sentence(contest: Contest) -> str:
     who = " and ".join(contest.managers) or "A client"
+    how = "sets it back"
     if contest.deleted:
-        what = f"{who} deleted {contest.name}"
+        what, how = f"{who} deleted {contest.name}", "makes it again"
     elif contest.fields:
         more = f" and {len(contest.fields) - MAX_FIELDS} more fields" if len(contest.fields) > MAX_FIELDS else ""
         what = f"{who} changed {', '.join(contest.fields[:MAX_FIELDS])}{more} of {contest.name}"
     else:
-        what = f"{who} removed fields of {contest.name}"
+        what, how = f"{who} removed fields of {contest.name}", "sets them back"
     if not contest.wait_s:
-        return f"{what}. The operator restored it."
-    return f"{what}, {contest.times} times. The operator restores it at most every {contest.wait_s:.0f} s."
+        return f"{what}. The operator {how} at once."
+    return f"{what}, {contest.times} times. The operator {how}, at most every {contest.wait_s:.0f} s."
 
 
 def _remedy(contest: Contest) -> str:

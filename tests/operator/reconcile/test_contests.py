@@ -155,7 +155,9 @@ async def test_who_deletes_or_removes_is_not_known_and_that_it_happens_is_said(a
 
     at.api.store.delete(DEPLOYMENT)
     await at.reconcile()
-    assert at.condition("Contested")["message"].startswith(f"A client deleted Deployment {NAME}. The operator")
+    assert at.condition("Contested")["message"].startswith(
+        f"A client deleted Deployment {NAME}. The operator makes it again"
+    )
 
     def without_a_selector(old: dict[str, object]) -> dict[str, object]:
         spec = old["spec"]
@@ -166,7 +168,10 @@ async def test_who_deletes_or_removes_is_not_known_and_that_it_happens_is_said(a
     await at.reconcile()
     await asyncio.sleep(1.0)  # a status that differs in its message only is written later
     await at.reconcile()
-    assert f"A client removed fields of Service {NAME}. The operator" in at.condition("Contested")["message"]
+    assert (
+        f"A client removed fields of Service {NAME}. The operator sets them back"
+        in at.condition("Contested")["message"]
+    )
     assert "selector" in at.api.store.get(SERVICE)["spec"]
 
 

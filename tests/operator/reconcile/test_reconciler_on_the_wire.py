@@ -21,7 +21,7 @@ async def test_an_agent_is_made_changed_put_right_and_paused(wired: Desk) -> Non
     assert writes(wired.api)[:2] == [f"PATCH /configmaps {NAME}-live"] * 2, "without force, and then with it"
     assert "240" in wired.api.store.get(LIVE)["data"]["tuning.json"]
     assert wired.condition("Contested")["message"].startswith(
-        f"kubectl-edit changed .data.tuning.json of ConfigMap {NAME}-live. The operator restored it."
+        f"kubectl-edit changed .data.tuning.json of ConfigMap {NAME}-live. The operator sets it back at once."
     )
 
     wired.patch(metadata={"annotations": {PAUSED: "true"}})
