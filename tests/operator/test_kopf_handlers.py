@@ -51,10 +51,13 @@ def reason(api: KubeApi) -> str:
     return str(conditions[0].get("reason"))
 
 
-async def test_an_agent_from_its_creation_to_its_end(api: KubeApi, key_file: Path) -> None:
+async def test_an_agent_from_its_creation_to_its_end(
+    api: KubeApi, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A label asked for in a handler is looked for after the fact: every ConfigMap of the cluster would come this
     way. The kind FeatureFlag comes to the cluster after the operator.
     """
+    monkeypatch.setattr("batkol_operator.reconcile.reconciler.LOOK_AGAIN_S", 3600.0)  # its events alone show it
     flags_kind = "core.openfeature.dev/v1beta1/featureflags"
     later = api.resources[flags_kind]
     del api.resources[flags_kind]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
+from lightkube import AsyncClient
 
 from batkol.gonogo.clusterstore import VoiceAgentStore
 from batkol.gonogo.flagstore import FlagStoreError
@@ -19,6 +20,7 @@ from batkol.live.cluster import ObjectName
 from batkol_operator.reconcile.contests import AT_ONCE
 from support.chart.installed import install, rendered
 from support.kube.control_plane import ControlPlane
+from support.kube.kubelet import Kubelets
 from support.operators.installation import Installation, agent, children_of, installed
 from support.time.waiting import eventually
 
@@ -185,17 +187,26 @@ async def test_kubectl_diff_shows_nothing_of_the_chart_while_the_operator_works(
         assert "+  replicas: 2" in await made.kubectl("diff", "--filename=-", given=other, check=False)
 
 
-async def test_each_sample_gets_its_objects(operated: Installation) -> None:
-    for path in SAMPLES:
-        given = placed(path, operated.namespace)
-        name = yaml.safe_load(given)["metadata"]["name"]
-        await operated.kubectl("apply", "--filename=-", given=given)
-        await children_of(operated, name)
-        await eventually(partial(seen, operated, name))
+CLASSES = (
+    {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "voice"}, "value": 1000},
+    {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "gvisor"}, "handler": "runsc"},
+)
 
-        stalled = await operated.condition(name, "Stalled")
-        assert (stalled["status"], path.name) == ("False", path.name), stalled["message"]
-        await operated.kubectl("delete", "vagent", name, "--timeout=60s")
+
+async def test_each_sample_gets_its_pods(operated: Installation, admin: AsyncClient) -> None:
+    """What the samples name of the cluster is there; a stand-in has the pods run."""
+    await operated.kubectl.apply(*CLASSES)
+    async with Kubelets(admin, operated.namespace):
+        for path in SAMPLES:
+            given = placed(path, operated.namespace)
+            name = yaml.safe_load(given)["metadata"]["name"]
+            await operated.kubectl("apply", "--filename=-", given=given)
+            await operated.until(name, "Available")
+
+            stalled = await operated.condition(name, "Stalled")
+            assert (stalled["status"], path.name) == ("False", path.name), stalled["message"]
+            assert await operated.condition(name, "Contested") == {}
+            await operated.kubectl("delete", "vagent", name, "--timeout=60s")
 
 
 async def test_a_flag_that_git_has_is_not_flipped(operated: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from batkol_operator.kube.kopf_session import KopfSessions
 from batkol_operator.kube.shallow_json import DEEPEST, shallow
 
-TRICKY = '} ] \\" { [ "'
+TRICKY = '} \\" { [ "'
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.just(TRICKY),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -39,11 +39,12 @@ def test_what_is_too_deep_is_null_and_nothing_else_is_touched(
     before: Any, after: Any, levels: int, lists: bool
 ) -> None:
     deep = "[" * levels + json.dumps(before) + "]" * levels if lists else nested(levels, json.dumps(before))
-    text = f'{{"before": {json.dumps(before)}, "deep": {deep}, "after": {json.dumps(after)}}}'
+    rest = json.dumps({"before": before, "tricky": TRICKY})
+    text = f'{rest[:-1]}, "deep": {deep}, "after": {json.dumps(after)}}}'
 
     read = json.loads(shallow(text.encode()))
 
-    assert (read["before"], read["after"]) == (before, after)
+    assert (read["before"], read["tricky"], read["after"]) == (before, TRICKY, after)
     depth, inside = 1, read["deep"]
     while isinstance(inside, list | dict) and inside and depth <= DEEPEST:
         (inside,), depth = inside if isinstance(inside, list) else inside.values(), depth + 1

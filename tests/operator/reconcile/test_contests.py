@@ -127,6 +127,9 @@ async def test_in_a_fight_a_new_spec_is_applied_at_once(at: Desk) -> None:
     await at.reconcile()
 
     assert "streaming-stt" in at.api.store.get(LIVE)["data"]["flags.json"]
+    at.patch(LIVE, data={"flags.json": "{}"})
+    await at.reconcile()
+    assert at.api.store.get(LIVE)["data"]["flags.json"] == "{}", "the fight goes on where it was"
 
 
 @pytest.mark.virtual_time
