@@ -7,6 +7,7 @@ wait is for the same wanted object only. Pure: the time is an argument.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,9 +78,9 @@ class Contests:
         if turn := self._turns.get(key):
             turn.digest, turn.stands = digest, False
 
-    def forget(self, key: ObjectKey) -> None:
-        """Forget an object that is no longer wanted."""
-        self._turns.pop(key, None)
+    def retain(self, wanted: Collection[ObjectKey]) -> None:
+        """Forget the objects that are no longer wanted: no pass sets them back."""
+        self._turns = {key: turn for key, turn in self._turns.items() if key in wanted}
 
     def going_on(self, now: float) -> tuple[Contest, ...]:
         """Return the contests that are not over."""

@@ -83,6 +83,7 @@ class OwnedObjects:
     async def apply(self, wanted: WantedObjects, trace: PassTrace, now: float) -> AgentProblem | None:
         """Apply the objects that are not current. A refusal does not stop the others; return the first."""
         problem = None
+        self.contests.retain(wanted.objects)
         for key, body in wanted.objects.items():
             hashed = hashlib.blake2b(body, digest_size=16).digest()
             if self._is_current(key, hashed, now):
@@ -144,7 +145,6 @@ class OwnedObjects:
                 await self._cluster.delete(key[0], key[1], self._agent[0], key[2])
             objects.pop(key, None)
             self._applied.pop(key, None)
-            self.contests.forget(key)
 
     async def list_all(self, absent: Collection[str], trace: PassTrace) -> None:
         """List all objects of the agent, pods too, and replace the cache's contents. `absent`: kinds that the cluster

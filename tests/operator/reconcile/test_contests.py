@@ -63,6 +63,23 @@ def test_it_is_over_after_a_while_without_changes() -> None:
     assert [each.times for each in contests.going_on(CALM_S)] == [1]
 
 
+@pytest.mark.virtual_time
+async def test_what_is_no_longer_wanted_is_forgotten(at: Desk) -> None:
+    """Otherwise its turn, which never comes, would have one pass begin right after the other."""
+    ingress = Key("networking.k8s.io", "ingresses", NAMESPACE, NAME)
+    at.create(exposure={"ingress": {"className": "nginx"}})
+    await at.reconcile()
+    for _ in range(AT_ONCE + 1):
+        at.api.store.delete(ingress)
+        await at.reconcile()
+    assert at.condition("Ready")["reason"] == "Contested"
+
+    at.patch(spec={"exposure": None})
+    await asyncio.sleep(FIRST_WAIT_S)
+    assert (await at.reconcile()).next_in > 0
+    assert at.condition("Ready")["reason"] != "Contested"
+
+
 def test_it_is_not_over_while_the_others_value_stands() -> None:
     contests = Contests()
     now = fight(11, contests)[-1]
