@@ -75,7 +75,8 @@ class OperatorLogs:
 def _concerns_people(record: logging.LogRecord) -> bool:
     """Leave out that a kind which a cluster may lack is absent: kopf warns of it at each change of any definition."""
     text = str(record.msg)
-    return not (text.startswith("Unresolved resources") and text.rpartition(": ")[2].startswith("featureflags."))
+    alone = text.count("Selector(") == 1 and "'featureflags'" in text
+    return not (text.startswith("Unresolved resources") and alone)
 
 
 def _lost(*, json: bool) -> LostLine:
