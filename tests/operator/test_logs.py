@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 
+import kopf
 import pytest
 import structlog
+from kopf._core.reactor import observation
 
 from batkol_operator.logs import OperatorLogs
 from batkol_operator.reconcile.loop import error_location
@@ -41,6 +43,21 @@ def test_kopfs_lines_come_the_same_way_and_its_chatter_does_not() -> None:
     logs.close()
 
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["watch out"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "lines"), [(["featureflags"], 0), (["voiceagents"], 1), (["featureflags", "voiceagents"], 1)]
+)
+def test_a_kind_that_a_cluster_may_lack_is_no_warning_of_kopfs(absent: list[str], lines: int) -> None:
+    """By kopf's own words: it says so at the start, and again at each change of any definition."""
+    registry = kopf.OperatorRegistry()
+    for plural in absent:
+        kopf.on.event("example.com", "v1", plural, registry=registry, id=plural)(lambda **_: None)
+    out, logs = written()
+    observation._disable_mismatched_selectors(resources=set(), selectors=registry._watching.get_all_selectors())
+    logs.close()
+
+    assert len(out.getvalue().splitlines()) == lines
 
 
 def test_a_surprise_is_told_by_its_place_and_not_by_its_text() -> None:
