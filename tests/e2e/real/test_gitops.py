@@ -276,7 +276,9 @@ async def test_flags_arrive_from_a_kind_that_comes_late_and_depth_stops_nothing(
         await eventually(lambda: flags_of(operated, "clinic", "warm", "deep"))
 
         await create(agent("night", flags={"deep": {**on, "targeting": "DEEP"}}))
-        await eventually(lambda: says(operated, "Stalled", "nested deeper than 64 levels", name="night"))
+        await operated.until("night", "Stalled")
+        shown = "-o=jsonpath={.status.conditions[?(@.type=='Stalled')].message}"  # the test reads no deep JSON either
+        assert "nested deeper than 64 levels" in await operated.kubectl("get", "vagent", "night", shown)
         await operated.create("day", recognition={"batchMilliseconds": 220})
         await children_of(operated, "day")
         assert all(each.process is not None and each.process.returncode is None for each in operated.operators)

@@ -26,9 +26,10 @@ NOT_THE_SERVICES = frozenset(
     {
         *("GOOGLE_APPLICATION_CREDENTIALS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),  # Google's own client, and gRPC
         *("HTTPS_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),  # the HTTP clients
+        *("SPEC_SETS", "SPEC_UNSETS"),  # the command line, before any setting is read
     }
 )
-"""Variables that libraries read."""
+"""Variables that libraries read, and that are no settings."""
 
 
 NAMED_ELSEWHERE = (
