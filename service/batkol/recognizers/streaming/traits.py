@@ -1,0 +1,56 @@
+"""Traits of one streaming recognizer: what the session must know of it, as data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Times in seconds, audio in samples (8 samples = 1 ms).
+
+    Whatever is false or None here is worked around by the session: without word times the words at a seam are told
+    apart by their text alone.
+    """
+
+    limit: float | None
+    """Longest life of a stream; None if the vendor sets no limit. A stream may also announce an earlier end
+    (`connection.GoingAway`)."""
+
+    rotate_after: float
+    """Age from which a stream is replaced in silence or at a final."""
+
+    rotate_by: float
+    """Age at which a stream is replaced in any case; less than `limit`."""
+
+    idle_limit: float | None
+    """Longest time without a message from this service after which the vendor ends a stream; None: no limit."""
+
+    keep_alive: float | None = None
+    """Interval at which the adapter sends a message of its own while no audio goes out; None: it sends none."""
+
+    word_times_on_finals: bool
+    """Whether the words of a final have times."""
+
+    word_times_on_interims: bool = False
+    """Whether the words of an interim have times."""
+
+    can_flush: bool = False
+    """Whether `Connection.flush` makes the text so far final."""
+
+    concurrency: int = 0
+    """Streams that this process may hold at once; 0: any number."""
+
+    replay_rate: float = math.inf
+    """Speed of audio that is sent again, in multiples of real time; infinite: at once."""
+
+    longest_message: int = 12_800
+    """Samples of one `Connection.write` at most."""
+
+    def __post_init__(self) -> None:
+        """Refuse a rotation that comes too late."""
+        if self.rotate_by <= self.rotate_after:
+            raise ValueError("rotate_by must be later than rotate_after")
+        if self.limit is not None and self.rotate_by >= self.limit:
+            raise ValueError("rotate_by must be before the vendor's limit")
