@@ -101,7 +101,7 @@ async def test_in_development_a_browser_shows_the_reference(tmp_path: Path) -> N
 
 async def test_the_public_probes_say_yes_or_no_and_the_internal_ones_why(tmp_path: Path) -> None:
     async with stack(tmp_path) as up, client(up.url) as public, client(up.internal) as internal:
-        up.service.recognizers.streaming.fail(0.0, "unauthenticated", grave=True)
+        up.service.recognizers.streaming[0].breaker.fail(0.0, "unauthenticated", grave=True)
         assert (await public.get("/readyz")).json() == {"status": "ready"}
         assert "unauthenticated" in (await internal.get("/readyz")).json()["degraded"]
         await up.service.drain_calls()

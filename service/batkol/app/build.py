@@ -20,7 +20,7 @@ from batkol.app.fleet import fleet
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
-from batkol.app.recognizers import call_recognizers, google_channels, recognizer_health
+from batkol.app.recognizers import call_recognizers, google_channels, google_recognizer, recognizer_health
 from batkol.app.service import Service
 from batkol.app.sinks import outbox, sinks
 from batkol.app.speakers import chosen, flag_context
@@ -117,8 +117,9 @@ async def _service(
     store = await _store(settings, stack, tasks)
     live = await _live(settings, stack, tasks)
     flags = await _flags(settings, live, metrics, stack)
-    recognizers = call_recognizers(settings, await google_channels(settings, stack), metrics, stack, patience)
-    health = recognizer_health(settings, recognizers, patience)
+    google = google_recognizer(settings, await google_channels(settings, stack))
+    recognizers = call_recognizers(settings, google, metrics, stack, patience)
+    health = recognizer_health(settings, recognizers, google, patience)
     await tasks.own(stack, health.run, "health")
     vad = await _vad(settings, stack, tasks)
     calls = CallRegistry(limit=settings.max_calls)
@@ -141,6 +142,7 @@ async def _service(
         flags=flags,
         vad=vad,
         recognizers=recognizers,
+        google=google,
         health=health,
         metrics=metrics,
         tracing=tracing,

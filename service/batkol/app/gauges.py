@@ -23,9 +23,8 @@ from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
 from batkol.live.source import SourceState
 from batkol.live.tuning import Tuning
-from batkol.recognizers.google.backoff import STALLED
 from batkol.recognizers.google.errors import TABLE
-from batkol.recognizers.google.stream import NOT_ENDED
+from batkol.recognizers.streaming.errors import NOT_ENDED, STALLED
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
 from batkol.status import SourceStatus

@@ -8,8 +8,8 @@ from batkol.calls.drain import PAUSE_S
 from batkol.calls.telephone import LinePatience
 from batkol.fleet import others
 from batkol.fleet.feed import TIMINGS, FleetTimings
-from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
+from batkol.recognizers.streaming.options import CLOSE_TIMEOUT, STALL
 from batkol.sinks.limits import LIMITS, DrainerLimits
 from batkol.transcription.health import ASK_EVERY
 from batkol.twilio_api.client import WITHIN_S

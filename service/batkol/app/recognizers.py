@@ -8,10 +8,11 @@ from batkol.app.patience import Patience
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.check import GoogleCheck
-from batkol.recognizers.google.errors import SpeechError
-from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
+from batkol.recognizers.google.streaming import GoogleRecognizer, traits
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.errors import SpeechError
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.whisper.http import WhisperServer
 from batkol.recognizers.whisper.local import LocalWhisper
 from batkol.settings import Settings
@@ -19,7 +20,7 @@ from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.health import CHECK_TIMEOUT, Health
-from batkol.transcription.recognizers import Recognizer, Recognizers
+from batkol.transcription.recognizers import Recognizer, Recognizers, StreamingStep
 
 
 async def google_channels(settings: Settings, stack: AsyncExitStack) -> Channels:
@@ -33,30 +34,40 @@ async def google_channels(settings: Settings, stack: AsyncExitStack) -> Channels
     return channels
 
 
+def google_recognizer(settings: Settings, channels: Channels) -> GoogleRecognizer:
+    """Return Google's streams, over those connections."""
+    return GoogleRecognizer(
+        channels,
+        recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases),
+        traits=traits(
+            rotate_after=settings.stt_rotate_after_s,
+            rotate_by=settings.stt_rotate_by_s,
+            replay_rate=settings.stt_replay_rate,
+            limit=settings.stt_max_streams,
+        ),
+    )
+
+
 def call_recognizers(
-    settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack, patience: Patience
+    settings: Settings, google: GoogleRecognizer, metrics: Metrics, stack: AsyncExitStack, patience: Patience
 ) -> Recognizers:
-    """Return the options of streaming, and the fallbacks in the order in which they are asked."""
-    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases)
-    single = SingleRecognizer(channels, config, deadline=patience.single)
+    """Return the streaming recognizers, and the fallbacks in the order in which they are asked."""
+    single = SingleRecognizer(google.channels, google.config, deadline=patience.single)
     fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, single)]
     whisper = _whisper(settings)
     if whisper is not None:
         stack.push_async_callback(whisper.close)
         fallbacks.append((Source.WHISPER, whisper))
-    speech = StreamingOptions(
-        channels=channels,
-        config=config,
+    options = StreamingOptions(
         on_written=metrics.written.record,
         on_rotation_failed=metrics.rotation_failed,
         close_timeout=patience.close,
         stall=patience.stall,
-        rotate_after=settings.stt_rotate_after_s,
-        rotate_by=settings.stt_rotate_by_s,
         replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
-        replay_rate=settings.stt_replay_rate,
     )
-    return Recognizers(speech=speech, fallbacks=tuple(fallbacks), punctuate=punctuate)
+    return Recognizers(
+        streaming=(StreamingStep(google),), options=options, fallbacks=tuple(fallbacks), punctuate=punctuate
+    )
 
 
 def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:
@@ -74,9 +85,11 @@ def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:
     return None
 
 
-def recognizer_health(settings: Settings, recognizers: Recognizers, patience: Patience) -> Health:
+def recognizer_health(
+    settings: Settings, recognizers: Recognizers, google: GoogleRecognizer, patience: Patience
+) -> Health:
     """Return the check that asks Google while a step is refused."""
-    speech = recognizers.speech
-    check = GoogleCheck(speech.channels, SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT))
-    at_start = settings.stt_check_at_start or not speech.channels.has_credentials
+    channels = google.channels
+    check = GoogleCheck(channels, SingleRecognizer(channels, google.config, deadline=CHECK_TIMEOUT))
+    at_start = settings.stt_check_at_start or not channels.has_credentials
     return Health(recognizers, check, check_at_start=at_start, ask_every=patience.ask)

@@ -26,6 +26,7 @@ from batkol.fleet.fleet import Fleet
 from batkol.live.config import Live
 from batkol.plugins.plugins import Plugins
 from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.streaming import GoogleRecognizer
 from batkol.settings import Settings
 from batkol.sinks.sinks import Sinks
 from batkol.status import AgentStatus, EventLoopStatus, LogsStatus, RecognizerStatus, ServiceStatus, TelemetryStatus
@@ -56,6 +57,7 @@ class Service:
     flags: Flags
     vad: VadScheduler
     recognizers: Recognizers
+    google: GoogleRecognizer
     health: Health
     metrics: Metrics
     tracing: Tracing
@@ -86,7 +88,7 @@ class Service:
     @property
     def channels(self) -> Channels:
         """The connections to Google."""
-        return self.recognizers.speech.channels
+        return self.google.channels
 
     @property
     def lines_lost(self) -> int:
@@ -139,7 +141,7 @@ class Service:
         return RecognizerStatus(
             endpoint=settings.gcp_stt_endpoint or "google",
             language=settings.gcp_stt_language,
-            model=self.recognizers.speech.config.model,
+            model=self.google.model,
             streams=channels.streams,
             requests=channels.requests,
             limit=channels.limit,

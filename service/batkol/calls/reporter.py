@@ -32,7 +32,7 @@ from batkol.events.events import (
 from batkol.events.identity import Identity
 from batkol.events.recorder import Recorder
 from batkol.flags.flags import Decision
-from batkol.recognizers.google.events import AudioDropped, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import AudioDropped, StreamReplaced, StreamRotated
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import (

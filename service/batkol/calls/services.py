@@ -119,6 +119,6 @@ class Services:
             identity,
             since=since,
             tuning=lambda: self.live.tuning,
-            model=lambda: self.recognizers.speech.config.model,
+            model=lambda: self.recognizers.streaming[0].recognizer.model,
             caller=caller,
         )

@@ -33,6 +33,9 @@ HALF_LAP: Final = LAP // 2
 FRESH: Final = 5 * SAMPLE_RATE
 """A final further back than this is no place to hand over: too much would be heard twice."""
 
+_MARGIN_S: Final = 10.0
+"""Seconds before an announced end at which the RPC is replaced in any case: to open the next one takes five at most."""
+
 _FIRST_RETRY: Final = 1.0  # seconds after an attempt that failed; doubled each time
 _LONGEST_RETRY: Final = 4.0
 
@@ -70,12 +73,11 @@ class CallPosition(NamedTuple):
 class Rotation:
     """The rotation of one RPC that opened at `opened_at`. All times are seconds of one clock."""
 
-    __slots__ = ("_after", "_by", "_not_before", "_retry")
+    __slots__ = ("_by", "_not_before", "_retry")
 
     def __init__(self, *, opened_at: float, after: float, by: float) -> None:
-        self._after = opened_at + after
         self._by = opened_at + by
-        self._not_before = self._after
+        self._not_before = opened_at + after
         self._retry = _FIRST_RETRY
 
     def deadline(self, now: float, quiet_since: float | None) -> float | None:
@@ -103,6 +105,11 @@ class Rotation:
             limit = max(watermark, end - LAP)
             return Cut(Why.FORCED, limit, max(0, limit - HALF_LAP), LAP - HALF_LAP // 2)
         return None
+
+    def hurry(self, now: float, within: float) -> None:
+        """The RPC will be ended within so many seconds, before its time: replace it from now on, well before that."""
+        self._not_before = min(self._not_before, now)
+        self._by = min(self._by, now + max(0.0, within - _MARGIN_S))
 
     def failed(self, now: float) -> None:
         """The next RPC could not be opened: leave the old one alone for a moment."""

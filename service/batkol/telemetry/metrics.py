@@ -209,7 +209,7 @@ class Metrics:
         self.sink_delivery.of(sink).record(delay_s)
 
     def rotation_failed(self, reason: str) -> None:
-        """Count a stream that could not take over (`batkol.recognizers.google.options.OnRotationFailed`)."""
+        """Count a stream that could not take over (`batkol.recognizers.streaming.options.OnRotationFailed`)."""
         self.failed_rotations.add(1, {"reason": reason})
 
     def render(self) -> bytes:

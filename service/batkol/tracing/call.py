@@ -25,7 +25,7 @@ from opentelemetry.trace import (
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.flags.flags import Decision
-from batkol.recognizers.google.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry import names

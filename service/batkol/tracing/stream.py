@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.recognizers.google.stream import Stream
+from batkol.recognizers.streaming.stream import Stream
 from batkol.telemetry import names
 from batkol.telemetry.span_writer import Attributes
 

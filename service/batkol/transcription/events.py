@@ -1,6 +1,6 @@
 """Events of one call's recognition, as data, and the observer that gets them.
 
-A new event is defined here (or in `batkol.recognizers.google.events`), emitted where it happens, and matched by the
+A new event is defined here (or in `batkol.recognizers.streaming.events`), emitted where it happens, and matched by the
 observers that need it; the others need no change.
 """
 
@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from batkol.flags.flags import Decision
-from batkol.recognizers.google.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
 from batkol.speech.utterance import Source, Utterance
 

@@ -183,7 +183,7 @@ class Health:
         return self._recognizers.breakers[Source.SINGLE]
 
     def _breakers(self) -> Iterator[tuple[str, Breaker]]:
-        yield STREAMING, self._recognizers.streaming
+        yield STREAMING, self._recognizers.streaming[0].breaker
         for source, _ in self._recognizers.fallbacks:
             yield source, self._recognizers.breakers[source]
 
@@ -191,7 +191,7 @@ class Health:
         return {step: float(breaker.state is not BreakerState.CLOSED) for step, breaker in self._breakers()}
 
     async def _ask(self) -> None:
-        single, streaming = self._single, self._recognizers.streaming
+        single, streaming = self._single, self._recognizers.streaming[0].breaker
         refused = single.grave
         try:
             await self._check.recognize(SILENCE)

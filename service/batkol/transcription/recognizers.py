@@ -1,4 +1,4 @@
-"""The recognizers of the process: the stream's options, and the fallbacks in their order.
+"""The recognizers of the process: the streaming ones, and the fallbacks, each in their order.
 
 Each step of the failure order has a breaker: what fails for many calls is left alone for all of them for a while.
 """
@@ -15,9 +15,10 @@ from structlog.typing import FilteringBoundLogger
 from batkol.audio.ring import Ring
 from batkol.backoff import Backoff
 from batkol.errors import UpstreamError
-from batkol.recognizers.google.events import SessionDelegate
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.session import OnTranscript, StreamingSTTSession
+from batkol.recognizers.streaming.events import SessionDelegate
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
+from batkol.recognizers.streaming.session import OnTranscript, StreamingSTTSession
 from batkol.speech.breaker import Breaker, StepFailure
 from batkol.speech.punctuation import Punctuate
 from batkol.speech.utterance import Source, Utterance
@@ -50,14 +51,15 @@ class Session(Protocol):
 
 
 class SessionFactory(Protocol):
-    """Makes a session. `StreamingSTTSession` is one: another vendor's streaming goes here."""
+    """Makes a session, as `StreamingSTTSession` does."""
 
     def __call__(
         self,
         on_partial: OnTranscript,
         on_final: OnTranscript,
         *,
-        speech: StreamingOptions,
+        recognizer: StreamingRecognizer,
+        options: StreamingOptions,
         ring: Ring,
         start: int,
         batch_ms: int,
@@ -73,20 +75,27 @@ class Recognizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamingStep:
+    """One streaming recognizer, and its breaker, which the calls that use it update."""
+
+    recognizer: StreamingRecognizer
+    breaker: Breaker = field(default_factory=Breaker)
+
+
+@dataclass(frozen=True, slots=True)
 class Recognizers:
-    """One per process. `fallbacks` are asked in order, each with its name for the log.
+    """One per process. `fallbacks` are asked in order, each with its name for the log; `breakers` are their own."""
 
-    `streaming` is the stream's breaker, which the opener of streams updates; `breakers` are the fallbacks' own.
-    """
+    streaming: tuple[StreamingStep, ...]
+    """In the configured order; at least one."""
 
-    speech: StreamingOptions
+    options: StreamingOptions
     fallbacks: tuple[tuple[Source, Recognizer], ...]
     punctuate: Punctuate
     late: Backoff = LATE
     late_attempts: int = 4
     """Attempts to have such an utterance recognized after all, each of which waits for `late`."""
 
-    streaming: Breaker = field(default_factory=Breaker)
     open_session: SessionFactory = StreamingSTTSession
     breakers: defaultdict[Source, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
 

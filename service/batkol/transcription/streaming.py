@@ -1,7 +1,7 @@
 """The streaming half of one call's recognition: its session, and when there should be none.
 
 A call whose session keeps failing stays away from streaming for a while (`CoolOff`), a process that sees many streams
-fail stops trying for all calls (`Recognizers.streaming`, a breaker).
+fail stops trying for all calls (the breaker of `StreamingStep`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol, assert_never
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.ring import Ring
-from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.events import (
+from batkol.recognizers.streaming.errors import Next, SpeechError
+from batkol.recognizers.streaming.events import (
     AudioDropped,
     AudioLost,
     StreamAnswered,
@@ -70,6 +70,7 @@ class Streaming:
         self._policy = policy
         self._ring = ring
         self._recognizers = recognizers
+        self._breaker = recognizers.streaming[0].breaker
         self._observe = observe
         self._spawn = spawn
         self._log = log
@@ -107,14 +108,15 @@ class Streaming:
     def allows(self) -> bool:
         """Whether an utterance that begins now may be streamed; takes the breaker's probe if that is what it takes."""
         now = self._loop.time()
-        return self._session is not None or (self._cool_off.allows(now) and self._recognizers.streaming.allows(now))
+        return self._session is not None or (self._cool_off.allows(now) and self._breaker.allows(now))
 
     def open(self, start: int, batch_ms: int) -> None:
         """Hear the call from `start` on."""
         session = self._recognizers.open_session(
             self._on_transcript,
             self._on_transcript,
-            speech=self._recognizers.speech,
+            recognizer=self._recognizers.streaming[0].recognizer,
+            options=self._recognizers.options,
             ring=self._ring,
             start=start,
             batch_ms=batch_ms,
@@ -188,25 +190,25 @@ class Streaming:
     def _on_transcript(self, heard: Transcript) -> None:
         if heard.final:
             self._cool_off.succeed()
-            self._recognizers.streaming.succeed(self._loop.time())
+            self._breaker.succeed(self._loop.time())
         self._policy.on_transcript(heard)
 
-    # -- the delegate of the session (batkol.recognizers.google.events) --------------------------------------------
+    # -- the delegate of the session (batkol.recognizers.streaming.events) --------------------------------------------
 
     def needed(self) -> int:
         return self._policy.needed()
 
     def may_try(self) -> bool:
-        return self._recognizers.streaming.allows(self._loop.time())
+        return self._breaker.allows(self._loop.time())
 
     def observe(self, event: StreamEvent) -> None:
         match event:
             case StreamAnswered():
                 self._unproven, self._unanswered = False, None
-                self._recognizers.streaming.succeed(self._loop.time())
+                self._breaker.succeed(self._loop.time())
             case StreamFailed(error):
                 if not error.is_local:
-                    self._recognizers.streaming.fail(self._loop.time(), failure(error), grave=error.next in _FOR_GOOD)
+                    self._breaker.fail(self._loop.time(), failure(error), grave=error.next in _FOR_GOOD)
             case AudioLost(start, end):
                 self._observe(StepFailed(None, "streaming", "lost"))
                 self._policy.lost(start, end)
@@ -215,7 +217,7 @@ class Streaming:
                 self._observe(event)
             case StreamReplaced(reason):
                 if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
-                    self._recognizers.speech.on_rotation_failed(reason)
+                    self._recognizers.options.on_rotation_failed(reason)
                 self._unproven = False
                 self._observe(event)
             case StreamOpening(stream):

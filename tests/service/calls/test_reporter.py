@@ -25,7 +25,7 @@ from batkol.events.events import (
 from batkol.events.identity import Identity
 from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
-from batkol.recognizers.google.events import AudioDropped
+from batkol.recognizers.streaming.events import AudioDropped
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics

@@ -12,7 +12,7 @@ from batkol.events.identity import Identity
 from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
-from batkol.recognizers.google.events import AudioDropped, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import AudioDropped, StreamReplaced, StreamRotated
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.speech.rotation import Cut, Why
 from batkol.speech.utterance import Mode, Source, Utterance

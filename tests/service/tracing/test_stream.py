@@ -8,12 +8,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.stream import Stream
-from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.errors import Next, SpeechError
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.stream import Stream
 from batkol.speech.timeline import Passage
 from batkol.tracing.stream import KEPT, StreamTraces, how_it_ended
+from support.google.streaming import google_recognizer
+from support.speech.listener import Unheard
 
 SECOND = 8000
 
@@ -22,20 +23,15 @@ def stream(base: int, sent: int, limit: int | None = None) -> Stream:
     """One that heard so many seconds from `base` on."""
     passage = Passage(base * SECOND)
     passage.limit = None if limit is None else limit * SECOND
-    speech = StreamingOptions(
-        channels=Channels(endpoint="127.0.0.1:9", insecure=True),
-        config=recognition("he-IL", "default"),
-        on_written=lambda _: None,
-    )
     made = Stream(
         passage,
-        speech=speech,
+        recognizer=google_recognizer(Channels(endpoint="127.0.0.1:9", insecure=True)),
+        options=StreamingOptions(on_written=lambda _: None),
         ring=Ring(capacity=SECOND),
-        on_response=lambda *_: None,
-        on_over=lambda _: None,
+        listener=Unheard(),
         log=structlog.get_logger(),
     )
-    made._cursor += sent * SECOND
+    made._feed._cursor += sent * SECOND
     return made
 
 

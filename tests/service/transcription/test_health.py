@@ -9,8 +9,7 @@ from structlog.testing import capture_logs
 
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
@@ -18,6 +17,7 @@ from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.health import ASK_EVERY, Health
 from batkol.transcription.recognizers import Recognizers
+from support.google.streaming import google_step
 from support.time.waiting import until
 
 pytestmark = pytest.mark.virtual_time
@@ -48,10 +48,11 @@ class Clinic:
     health: Health
     recognizers: Recognizers
     google: Google
+    channels: Channels
 
     @property
     def streaming(self) -> Breaker:
-        return self.recognizers.streaming
+        return self.recognizers.streaming[0].breaker
 
     def of(self, source: Source) -> Breaker:
         return self.recognizers.breakers[source]
@@ -68,17 +69,18 @@ async def clinic(
     google = Google(error)
     if answering:
         google.answering.set()
-    speech = StreamingOptions(
-        channels=Channels(endpoint="127.0.0.1:9", insecure=True, limit=7),
-        config=recognition("he-IL", "default"),
-        on_written=lambda _: None,
-    )
+    channels = Channels(endpoint="127.0.0.1:9", insecure=True, limit=7)
     sources = (Source.SINGLE, Source.WHISPER) if whisper else (Source.SINGLE,)
-    recognizers = Recognizers(speech=speech, fallbacks=tuple((s, google) for s in sources), punctuate=punctuate)
+    recognizers = Recognizers(
+        streaming=google_step(channels),
+        options=StreamingOptions(on_written=lambda _: None),
+        fallbacks=tuple((s, google) for s in sources),
+        punctuate=punctuate,
+    )
     health = Health(recognizers, google, check_at_start=at_start)
     task = asyncio.create_task(health.run())
     try:
-        yield Clinic(health, recognizers, google)
+        yield Clinic(health, recognizers, google, channels)
         assert not task.done()
     finally:
         task.cancel()
@@ -277,12 +279,12 @@ async def test_each_transition_is_one_line_in_the_log() -> None:
 async def test_the_gauges_say_what_is_held_back_and_what_is_under_way(held: bool) -> None:
     async with clinic() as up:
         metrics = Metrics()
-        up.health.expose(metrics, up.recognizers.speech.channels)
+        up.health.expose(metrics, up.channels)
         if held:
             up.of(Source.SINGLE).fail(up.now, "unauthenticated", grave=True)
-        with up.recognizers.speech.channels.lease(), up.recognizers.speech.channels.borrow():
+        with up.channels.lease(), up.channels.borrow():
             page = metrics.render().decode()
-        await up.recognizers.speech.channels.close()
+        await up.channels.close()
         metrics.close()
 
     assert f'step="single"}} {float(held)}' in page

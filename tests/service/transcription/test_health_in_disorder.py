@@ -10,13 +10,13 @@ import pytest
 
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.speech.breaker import BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.transcription.health import ASK_EVERY, CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizers
+from support.google.streaming import google_step
 from support.time.virtual import in_virtual_time
 
 LATE_S = 2.0
@@ -53,11 +53,8 @@ class Google:
 
 def made(google: Google) -> tuple[Health, Recognizers]:
     recognizers = Recognizers(
-        speech=StreamingOptions(
-            channels=Channels(endpoint="127.0.0.1:9", insecure=True),
-            config=recognition("he-IL", "default"),
-            on_written=lambda _: None,
-        ),
+        streaming=google_step(Channels(endpoint="127.0.0.1:9", insecure=True)),
+        options=StreamingOptions(on_written=lambda _: None),
         fallbacks=((Source.SINGLE, google),),
         punctuate=punctuate,
     )
@@ -69,7 +66,7 @@ async def calls(recognizers: Recognizers, google: Google, chance: random.Random)
     clock = asyncio.get_running_loop().time
     while True:
         await asyncio.sleep(chance.uniform(0, 20))
-        for breaker in (recognizers.streaming, recognizers.breakers[Source.SINGLE]):
+        for breaker in (recognizers.streaming[0].breaker, recognizers.breakers[Source.SINGLE]):
             if not breaker.allows(clock()):
                 continue
             error = google.error

@@ -22,17 +22,17 @@ from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.events import StreamOpening
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.events import StreamOpening
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.speech.utterance import Source
 from batkol.speech.utterances import UtteranceTimeouts
 from batkol.transcription.events import SpeechStopped
 from batkol.transcription.policy import Transcription
-from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.recognizers import Recognizers, StreamingStep
 from support.events.published import of_recognition
 from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle
+from support.google.streaming import google_recognizer
 from support.speech.policy_call import HANG_OVER, PRE_ROLL, QUIET, Told
 from support.speech.random_call import FRAME, MISHEARD, MS, Speech, UntidyFallback, UntidyGoogle, random_speech
 from support.speech.tentatives import EarlyTextCheck
@@ -99,16 +99,11 @@ class RandomCall:
 
     def _policy(self, channels: Channels) -> Transcription:
         rotate = self.draw.choice([240.0, 3.0])
-        options = StreamingOptions(
-            channels=channels,
-            config=recognition("he-IL", "default"),
-            on_written=lambda _: None,
-            attempts=self.draw.randint(1, 2),
-            rotate_after=rotate,
-            rotate_by=rotate + 1.5,
-        )
+        options = StreamingOptions(on_written=lambda _: None, attempts=self.draw.randint(1, 2))
+        google = google_recognizer(channels, rotate=(rotate, rotate + 1.5))
         recognizers = Recognizers(
-            speech=options,
+            streaming=(StreamingStep(google),),
+            options=options,
             fallbacks=((Source.SINGLE, UntidyFallback(self.speech, self.draw, slowest_s=FALLBACK_S)),),
             punctuate=str,
             late=Backoff(first_s=0.1, longest_s=0.1),

@@ -1,18 +1,19 @@
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.transcription.events import StepFailed
 from batkol.transcription.recognizers import Recognizers
+from support.google.streaming import google_step
 from support.speech.observer import Observed
 
 UTTERANCE = Utterance(index=0, begin=0, speech_at=0, mode=Mode.SINGLE)
@@ -55,7 +56,8 @@ class Chain:
         channels = Channels(endpoint="127.0.0.1:9", insecure=True)
         fallbacks = [(Source.SINGLE, self.single), (Source.WHISPER, self.whisper)]
         self.recognizers = Recognizers(
-            speech=StreamingOptions(channels=channels, config=config, on_written=lambda _: None),
+            streaming=google_step(channels, config),
+            options=StreamingOptions(on_written=lambda _: None),
             fallbacks=tuple((source, each) for source, each in fallbacks if each is not None),
             punctuate=punctuate,
             breakers=defaultdict(lambda: Breaker(rest=self.rest)),
@@ -156,7 +158,7 @@ async def test_cancelling_is_no_verdict() -> None:
             return ""
 
     chain = Chain()
-    slow = Recognizers(speech=chain.recognizers.speech, fallbacks=((Source.SINGLE, Slow()),), punctuate=punctuate)
+    slow = replace(chain.recognizers, fallbacks=((Source.SINGLE, Slow()),))
     task = asyncio.create_task(slow.answer(UTTERANCE, AUDIO, Observed().observe, log))
     await asyncio.sleep(0)
     task.cancel()

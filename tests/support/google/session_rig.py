@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import grpc
@@ -14,14 +14,15 @@ import structlog
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.events import AudioLost, StreamFailed, StreamReplaced, StreamRotated
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.session import StreamingSTTSession
-from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.google.streaming import GoogleRecognizer
+from batkol.recognizers.streaming.events import AudioLost, StreamFailed, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.session import StreamingSTTSession
 from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut
 from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle, ServedStream, StreamScript, result, served, until_the_end
+from support.google.streaming import google_recognizer
 from support.speech.observer import Observed
 
 BATCH_MS: Final = 150
@@ -65,7 +66,8 @@ class Rig:
 
     google: ScriptedGoogle
     channels: Channels
-    speech: StreamingOptions
+    recognizer: GoogleRecognizer
+    options: StreamingOptions
     ring: Ring
     session: StreamingSTTSession
     written: list[float]
@@ -85,7 +87,7 @@ class Rig:
 
     def again(self, ring: Ring | None = None, start: int = 0) -> Rig:
         """Another session of the same process."""
-        rig = Rig(self.google, self.channels, self.speech, ring or Ring(capacity=600 * SECOND), None, self.written)  # type: ignore[arg-type]
+        rig = replace(self, ring=ring or Ring(capacity=600 * SECOND), heard=[], owner=Owner())
         rig.session = _session(rig, start)
         return rig
 
@@ -94,7 +96,8 @@ def _session(rig: Rig, start: int) -> StreamingSTTSession:
     return StreamingSTTSession(
         rig.heard.append,
         rig.heard.append,
-        speech=rig.speech,
+        recognizer=rig.recognizer,
+        options=rig.options,
         ring=rig.ring,
         start=start,
         batch_ms=BATCH_MS,
@@ -127,7 +130,7 @@ async def rigged(
     attempts: int = 2,
     rotate: tuple[float, float] = (240, 285),
     stall: float = 60,
-    options: Any = (),
+    grpc_options: Any = (),
 ) -> AsyncIterator[Rig]:
     """A session over gRPC, or in memory (where virtual time is possible). Afterwards no lease and no task is left."""
     before = asyncio.all_tasks()
@@ -135,23 +138,19 @@ async def rigged(
     over = (
         memory_channels(google.handlers(), most_streams=most_streams)
         if wire == "memory"
-        else _over_grpc(google, most_streams, options)
+        else _over_grpc(google, most_streams, grpc_options)
     )
     async with asyncio.timeout(15 if wire == "gRPC" else 3600), over as channels:
         written: list[float] = []
-        speech = StreamingOptions(
-            channels=channels,
-            config=recognition("he-IL", "default"),
+        options = StreamingOptions(
             on_written=written.append,
-            open_timeout=open_timeout,
             close_timeout=close_timeout,
             attempts=attempts,
             first_retry=0.01,
-            rotate_after=rotate[0],
-            rotate_by=rotate[1],
             stall=stall,
         )
-        rig = Rig(google, channels, speech, Ring(capacity=capacity), None, written)  # type: ignore[arg-type]
+        recognizer = google_recognizer(channels, rotate=rotate, open_timeout=open_timeout)
+        rig = Rig(google, channels, recognizer, options, Ring(capacity=capacity), None, written)  # type: ignore[arg-type]
         rig.session = _session(rig, start)
         yield rig
         assert channels.streams == 0

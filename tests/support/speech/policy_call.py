@@ -21,10 +21,10 @@ from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.events import StreamEnded, StreamReplaced
-from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.events import StreamEnded, StreamReplaced
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
@@ -47,6 +47,7 @@ from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.voices.marked.voice import WORDS, SpokenAudio, script
 from support.google.client import FAST
 from support.google.memory_wire import memory_channels
+from support.google.streaming import google_step
 from support.speech.observer import Observed
 from support.time.waiting import until
 
@@ -253,11 +254,10 @@ def _recognizers(channels: Channels, around: Surroundings) -> Recognizers:
     fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, SingleRecognizer(channels, config))]
     if around.whisper is not None:
         fallbacks.append((Source.WHISPER, around.whisper))
-    options = StreamingOptions(
-        channels=channels, config=config, on_written=lambda _: None, attempts=around.attempts, first_retry=0.01
-    )
+    options = StreamingOptions(on_written=lambda _: None, attempts=around.attempts, first_retry=0.01)
     return Recognizers(
-        speech=options,
+        streaming=google_step(channels, config),
+        options=options,
         fallbacks=tuple(fallbacks),
         punctuate=around.punctuate,
         late=Backoff(first_s=0.1, longest_s=0.1),

@@ -11,9 +11,9 @@ from batkol.events.identity import Identity
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
@@ -21,6 +21,7 @@ from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.twilio.stream import MediaStream
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
+from support.google.streaming import google_step
 
 NOBODY = "127.0.0.1:9"
 _numbers = itertools.count(1)
@@ -44,7 +45,8 @@ async def services(
         yield Services(
             bus=Bus(),
             recognizers=Recognizers(
-                speech=StreamingOptions(channels=channels, config=config, on_written=metrics.written.record),
+                streaming=google_step(channels, config),
+                options=StreamingOptions(on_written=metrics.written.record),
                 fallbacks=((Source.SINGLE, single or SingleRecognizer(channels, config)),),
                 punctuate=punctuate,
             ),

@@ -15,8 +15,10 @@ from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcA
 
 from batkol.google_api.channel_pool import ChannelPool, OpenChannel
 from batkol.google_api.endpoint import CredentialsError, GoogleEndpoint, GoogleService
-from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
+from batkol.recognizers.google.errors import GoogleError
 from batkol.recognizers.google.remedies import CREDENTIALS
+from batkol.recognizers.streaming.errors import Next, SpeechError
+from batkol.recognizers.streaming.quota import no_stream_free
 
 GOOGLE_HOST: Final = "speech.googleapis.com"
 _SERVICE: Final = GoogleService(GOOGLE_HOST, "GCP_STT", "speech", "speech double")
@@ -44,7 +46,7 @@ class Channels:
         try:
             await self._endpoint.start()
         except CredentialsError as error:
-            self._without = SpeechError(error.why, reason=CREDENTIALS, next_step=Next.MISCONFIGURED)
+            self._without = GoogleError(error.why, reason=CREDENTIALS, next_step=Next.MISCONFIGURED)
             raise self._without from error
         self._without = None
 
@@ -61,12 +63,7 @@ class Channels:
         """
         self._check_credentials()
         if self._limit and self.streams >= self._limit:
-            raise SpeechError(
-                f"this process uses all of its {self._limit} streams to Google; the call continues by single requests "
-                "until a stream is free (STT_MAX_STREAMS sets the limit)",
-                reason=NO_STREAM_FREE,
-                next_step=Next.COOL_OFF,
-            )
+            raise no_stream_free(self._limit, vendor="Google", setting="STT_MAX_STREAMS")
         with self._pool.stream() as client:
             yield client
 
@@ -108,7 +105,7 @@ class Channels:
     def _check_credentials(self) -> None:
         without = self._without
         if without is not None:
-            raise SpeechError(str(without), reason=without.reason, next_step=without.next)
+            raise GoogleError(str(without), reason=without.reason, next_step=without.next)
 
     def _client(self, channel: grpc.aio.Channel) -> SpeechAsyncClient:
         return SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(host=self._endpoint.address, channel=channel))

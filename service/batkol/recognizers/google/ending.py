@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from batkol.google_api.stream_status import StreamStatus
-from batkol.recognizers.google.errors import SpeechError, ended, translate
+from batkol.recognizers.google.errors import ended, translate
+from batkol.recognizers.streaming.errors import SpeechError
 
 
 class StreamEnding(StreamStatus):

@@ -6,42 +6,17 @@ users report them; they are matched in lower case and only where the code alone 
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import grpc
 from google.api_core import exceptions
 
-from batkol.errors import UpstreamError
 from batkol.google_api.error_info import ErrorInfo, of_trailers
 from batkol.recognizers.google.remedies import remedy_of
-
-
-class Next(StrEnum):
-    """Consequences of a stream's end."""
-
-    ROTATE = "rotate"  # Google's time limit: go on with a new stream
-    REOPEN = "reopen"  # no audio for too long: a new stream when there is audio again
-    REPLAY = "replay"  # a fault on the way: back off, then a new stream from the last committed word
-    COOL_OFF = "cool_off"  # too much: end the session, send nothing twice; single requests for the cool-off's seconds
-    REMODEL = "remodel"  # the language lacks the model: log it once, and use the default one
-    MISCONFIGURED = "misconfigured"  # the same request can never succeed: no new stream until a correction
-    LOCAL = "local"  # this process ended it
-
-
-NO_STREAM_FREE: Final = "no_stream_free"
-"""The reason when this process holds as many streams as it may."""
-
-
-class ErrorRow(NamedTuple):
-    code: grpc.StatusCode
-    text: str  # part of the message, lower case; "" matches any
-    reason: str  # a short stable word, for metrics and logs
-    next: Next
-
+from batkol.recognizers.streaming.errors import ErrorRow, Next, SpeechError, find_row
 
 _C = grpc.StatusCode
-TABLE: Final[tuple[ErrorRow, ...]] = (
+TABLE: Final[tuple[ErrorRow[grpc.StatusCode], ...]] = (
     ErrorRow(_C.OUT_OF_RANGE, "305 seconds", "stream_limit", Next.ROTATE),
     ErrorRow(_C.OUT_OF_RANGE, "maximum allowed stream duration", "stream_limit", Next.ROTATE),
     ErrorRow(_C.ABORTED, "max duration", "stream_limit", Next.ROTATE),
@@ -71,11 +46,8 @@ TABLE: Final[tuple[ErrorRow, ...]] = (
 _OTHERWISE: Final = ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY)
 
 
-class SpeechError(UpstreamError):
-    """Google ended a request or a stream. `next` is what becomes of the stream, `code` gRPC's word for it.
-
-    `info` is Google's own word for its refusal, where it sent one.
-    """
+class GoogleError(SpeechError):
+    """Google ended a request or a stream. `info` is Google's own word for its refusal, where it sent one."""
 
     def __init__(
         self,
@@ -86,31 +58,20 @@ class SpeechError(UpstreamError):
         code: str = "CANCELLED",
         info: ErrorInfo | None = None,
     ) -> None:
-        retryable = next_step not in {Next.MISCONFIGURED, Next.REMODEL, Next.LOCAL}
-        super().__init__(message, reason=reason, retryable=retryable, remedy=remedy_of(reason, message, info))
-        self.next = next_step
-        self.code = code
+        remedy = remedy_of(reason, message, info)
+        super().__init__(message, reason=reason, next_step=next_step, code=code, remedy=remedy)
         self.info = info
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the fault is in this process and not at Google, so that it does not count against Google."""
-        return self.reason == NO_STREAM_FREE or self.next is Next.LOCAL
 
-
-def classify(code: grpc.StatusCode, text: str) -> ErrorRow:
+def classify(code: grpc.StatusCode, text: str) -> ErrorRow[grpc.StatusCode]:
     """Find the row of the table for a status."""
-    lowered = text.lower()
-    for row in TABLE:
-        if row.code is code and row.text in lowered:
-            return row
-    return _OTHERWISE
+    return find_row(TABLE, code, text) or _OTHERWISE
 
 
 def ended(code: grpc.StatusCode, text: str, info: ErrorInfo | None = None) -> SpeechError:
     """Return the error for a status, wherever it came from."""
     row = classify(code, text)
-    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next, code=code.name, info=info)
+    return GoogleError(f"{code.name}: {text}", reason=row.reason, next_step=row.next, code=code.name, info=info)
 
 
 def translate(error: BaseException) -> SpeechError:
@@ -121,7 +82,7 @@ def translate(error: BaseException) -> SpeechError:
     if isinstance(error, SpeechError):
         return error
     if isinstance(error, TimeoutError):
-        return SpeechError(
+        return GoogleError(
             "no answer in time", reason="deadline", next_step=Next.REPLAY, code=_C.DEADLINE_EXCEEDED.name
         )
     if isinstance(error, exceptions.GoogleAPICallError):
@@ -130,4 +91,4 @@ def translate(error: BaseException) -> SpeechError:
     if isinstance(error, grpc.aio.AioRpcError):  # streams are read without the client library's wrapper
         return ended(error.code(), error.details() or "", of_trailers(error.trailing_metadata()))
     text = f"{type(error).__name__} in the client library"
-    return SpeechError(text, reason="client", next_step=Next.REPLAY, code=_C.UNKNOWN.name)
+    return GoogleError(text, reason="client", next_step=Next.REPLAY, code=_C.UNKNOWN.name)

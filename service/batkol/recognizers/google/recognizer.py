@@ -11,8 +11,9 @@ from google.cloud.speech_v1p1beta1.types import cloud_speech
 from batkol.audio import mulaw
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import Next, SpeechError, translate
+from batkol.recognizers.google.errors import translate
 from batkol.recognizers.google.languages import DEFAULT_MODEL
+from batkol.recognizers.streaming.errors import Next, SpeechError
 
 DEADLINE: Final = 8.0  # seconds; Google answers a sentence in one or two
 

@@ -49,8 +49,6 @@ class Traits:
     """Samples of one `Connection.write` at most."""
 
     def __post_init__(self) -> None:
-        """Refuse a rotation that comes too late."""
+        """Refuse a rotation without time to wait for silence."""
         if self.rotate_by <= self.rotate_after:
             raise ValueError("rotate_by must be later than rotate_after")
-        if self.limit is not None and self.rotate_by >= self.limit:
-            raise ValueError("rotate_by must be before the vendor's limit")

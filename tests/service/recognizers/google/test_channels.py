@@ -15,9 +15,9 @@ from batkol.google_api.channel_pool import STREAMS_A_CHANNEL
 from batkol.google_api.endpoint import OPTIONS
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.errors import Next, SpeechError
 from support.google.scripted import scripted_google
 
 

@@ -5,7 +5,8 @@ import pytest
 from google.api_core import exceptions
 
 from batkol.errors import UpstreamError
-from batkol.recognizers.google.errors import TABLE, Next, SpeechError, classify, translate
+from batkol.recognizers.google.errors import TABLE, classify, translate
+from batkol.recognizers.streaming.errors import Next, SpeechError
 
 CODE = grpc.StatusCode
 

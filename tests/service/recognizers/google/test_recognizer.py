@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from batkol.audio import mulaw
 from batkol.google_api.endpoint import LARGEST
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.errors import Next, SpeechError
 from support.google.scripted import ScriptedGoogle, SingleScript, scripted_google
 
 CODE = grpc.StatusCode

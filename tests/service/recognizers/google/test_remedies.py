@@ -21,20 +21,23 @@ from batkol.google_api.endpoint import token_request
 from batkol.google_api.error_info import DETAILS, ErrorInfo, of_trailers
 from batkol.google_api.hosts import is_google
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.options import StreamingOptions
+from batkol.recognizers.google.errors import GoogleError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.remedies import BY_REASON, BY_TEXT, BY_WORD, remedy_of
-from batkol.recognizers.google.stream import Stream
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.errors import Next, SpeechError
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.stream import Stream
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.refusals import PROJECT, REFUSALS
 from batkol.simulators.google.server import SpeechDouble
 from batkol.speech.timeline import Timeline
 from support.google.key_files import write_key_file
+from support.google.streaming import google_recognizer
 from support.google.tls_front import tls_front
 from support.http.one_answer import answering, http
 from support.http.tls import CERTIFICATE, server_side
+from support.speech.listener import Unheard
 
 SILENCE = b"\xff" * (SAMPLE_RATE // 10)
 CONFIG = recognition("he-IL", "default")
@@ -52,30 +55,29 @@ async def google_double(*faults: Fault) -> AsyncIterator[Channels]:
             await channels.close()
 
 
-async def refused(channels: Channels) -> SpeechError:
+async def refused(channels: Channels) -> GoogleError:
     """What a single request comes to."""
-    with pytest.raises(SpeechError) as raised:
+    with pytest.raises(GoogleError) as raised:
         await SingleRecognizer(channels, CONFIG, deadline=20).recognize(SILENCE)
     return raised.value
 
 
-async def stream_refused(channels: Channels) -> SpeechError:
+async def stream_refused(channels: Channels) -> GoogleError:
     """What a stream comes to that sends a moment of silence."""
     ring = Ring(capacity=SAMPLE_RATE)
     ring.append(SILENCE)
-    speech = StreamingOptions(channels=channels, config=CONFIG, on_written=lambda _: None)
     log: Any = None
     stream = Stream(
         Timeline(start=0).follow(0),
-        speech=speech,
+        recognizer=google_recognizer(channels, CONFIG),
+        options=StreamingOptions(on_written=lambda _: None),
         ring=ring,
-        on_response=lambda *_: None,
-        on_over=lambda _: None,
+        listener=Unheard(),
         log=log,
     )
     stream.offer(ring.end)
     await stream.run()
-    assert stream.error is not None
+    assert isinstance(stream.error, GoogleError)
     return stream.error
 
 
@@ -215,7 +217,7 @@ async def test_a_bad_key_file_is_said_with_its_path_and_nothing_out_of_it(
     channels = Channels(endpoint="", insecure=False)
 
     for _ in range(20):  # at once, one after another: none is taken for a look that hangs
-        with pytest.raises(SpeechError) as raised:
+        with pytest.raises(GoogleError) as raised:
             await channels.start()
     error = await refused(channels)
 

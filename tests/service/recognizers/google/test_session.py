@@ -150,7 +150,7 @@ async def test_a_stalled_google_costs_the_oldest_audio_and_no_memory() -> None:
         await go_on.wait()
         await stream.read_to_end()
 
-    async with rigged(stall, capacity=SECOND, options=SMALL_WINDOW) as rig:
+    async with rigged(stall, capacity=SECOND, grpc_options=SMALL_WINDOW) as rig:
         running = rig.run()
         await rig.google.opened(1)
         for _ in range(300):

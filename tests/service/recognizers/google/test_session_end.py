@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
-from batkol.recognizers.google.errors import Next, SpeechError
+from batkol.recognizers.streaming.errors import Next, SpeechError
 from support.google.scripted import ServedStream, until_the_end
 from support.google.session_rig import BATCH, SECOND, ends, one_after_another, rigged, says
 from support.time.waiting import until
@@ -158,7 +158,7 @@ async def test_where_the_process_has_had_enough_no_other_stream_is_tried() -> No
 async def test_more_than_the_limit_is_not_sent_again_and_is_told_as_lost() -> None:
     first = ends(CODE.UNAVAILABLE, after=20 * BATCH)
     async with rigged(one_after_another(first, until_the_end)) as rig:
-        object.__setattr__(rig.speech, "replay_limit", 5 * BATCH)
+        object.__setattr__(rig.options, "replay_limit", 5 * BATCH)
         rig.owner.waits_from = 0
         running = rig.run()
         said = rig.speak(20 * BATCH)
@@ -178,7 +178,7 @@ async def test_a_model_that_the_language_lacks_is_told_once_and_default_takes_it
         await stream.read_to_end()
 
     async with rigged(choosy) as rig:
-        rig.speech.config.model = "command_and_search"
+        rig.recognizer.config.model = "command_and_search"
         with capture_logs() as logs:
             other = rig.again()
             running = [rig.run(), other.run()]
@@ -192,7 +192,7 @@ async def test_a_model_that_the_language_lacks_is_told_once_and_default_takes_it
             await asyncio.gather(rig.session.close(), other.session.close(), *running)
 
         assert [line["log_level"] for line in logs].count("error") == 1
-        assert rig.speech.config.model == "default"
+        assert rig.recognizer.config.model == "default"
 
 
 async def test_nobody_listening_at_googles_address_is_an_unavailable_stream() -> None:

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
-from batkol.recognizers.google.errors import SpeechError
+from batkol.recognizers.streaming.errors import SpeechError
 from batkol.speech.rotation import Why
 from support.google.scripted import ServedStream, result, until_the_end
 from support.google.session_rig import SECOND, covered, ends, in_memory, one_after_another, says, talk_on

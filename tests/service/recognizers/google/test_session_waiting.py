@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
-from batkol.recognizers.google.errors import SpeechError
+from batkol.recognizers.streaming.errors import SpeechError
 from support.google.scripted import ServedStream, result, until_the_end
 from support.google.session_rig import BATCH, ends, in_memory, says
 from support.time.waiting import until
@@ -73,7 +73,7 @@ async def test_a_stream_that_answers_makes_up_for_those_that_failed() -> None:
             rig.speak(BATCH)
             await asyncio.sleep(0.01)
         assert not running.done(), "eight streams died, more than a session bears in a row, but each had answered"
-        assert len(rig.owner.failures) >= 7 > rig.speech.attempts
+        assert len(rig.owner.failures) >= 7 > rig.options.attempts
         rig.google.stream = until_the_end
         await rig.session.close()
         with suppress(SpeechError):  # the last one may die on the way out
@@ -82,7 +82,7 @@ async def test_a_stream_that_answers_makes_up_for_those_that_failed() -> None:
 
 async def test_closing_ends_the_wait_for_another_stream() -> None:
     async with in_memory(ends(CODE.UNAVAILABLE)) as rig:
-        object.__setattr__(rig.speech, "first_retry", 60.0)
+        object.__setattr__(rig.options, "first_retry", 60.0)
         running = rig.run()
         await until(lambda: rig.owner.failures)
         await rig.session.close()
@@ -96,11 +96,11 @@ async def test_an_open_that_hangs_is_given_up_for_good_and_tried_on_another_conn
         first = rig.run()
         await rig.google.opened(1)
         late = rig.again()
-        object.__setattr__(rig.speech, "open_timeout", 0.3)
+        rig.recognizer.open_timeout = 0.3
         running = late.run()
         said = late.speak(BATCH)
         await rig.google.opened(2)
-        object.__setattr__(rig.speech, "open_timeout", 20)
+        rig.recognizer.open_timeout = 20
         await rig.session.close()  # there is room on the first connection now: what was given up must not take it
         await first
         await late.session.close()
@@ -117,7 +117,7 @@ async def test_closing_while_an_open_hangs_ends_with_it() -> None:
     async with in_memory(most_streams=1) as rig:
         first = rig.run()
         await rig.google.opened(1)
-        object.__setattr__(rig.speech, "open_timeout", 0.3)
+        rig.recognizer.open_timeout = 0.3
         late = rig.again()
         running = late.run()
         await asyncio.sleep(0)

@@ -13,10 +13,10 @@ from grpc.aio import AioRpcError
 
 from batkol.recognizers.google import wire as messages
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import SpeechError
-from batkol.recognizers.google.events import AudioDropped, StreamEnded, StreamOpening
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.streaming.errors import SpeechError
+from batkol.recognizers.streaming.events import AudioDropped, StreamEnded, StreamOpening
 from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle, ServedStream, StreamScript, result, served, until_the_end
 from support.google.session_rig import BATCH, SECOND, Rig, ends, one_after_another, rigged, says, talk_on

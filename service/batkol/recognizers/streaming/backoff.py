@@ -1,6 +1,6 @@
 """The step between a stream that ended and the next one: nothing, a wait, or the end of the session.
 
-The table in `batkol.recognizers.google.errors` says which; this module says how long the wait is.
+The recognizer's error table says which; this module says how long the wait is.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from batkol.backoff import Backoff
-from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.events import SessionDelegate, StreamFailed
-from batkol.recognizers.google.languages import DEFAULT_MODEL
-from batkol.recognizers.google.options import StreamingOptions
-
-STALLED: Final = "stalled"
-"""The reason of a stream that was given up because it answered nothing."""
+from batkol.recognizers.streaming.errors import STALLED, Next, SpeechError
+from batkol.recognizers.streaming.events import SessionDelegate, StreamFailed
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.stream import Stream
 
 _FORGIVEN: Final = 10.0  # seconds a stream has lived after which its end is the first of its kind again
 _LONGEST_WAIT: Final = 2.0  # seconds between two attempts at most
@@ -27,25 +24,25 @@ class StreamBackoff:
 
     def __init__(
         self,
-        speech: StreamingOptions,
+        options: StreamingOptions,
         delegate: SessionDelegate,
         *,
         closing: asyncio.Event,
         next_audio: Callable[[], Awaitable[None]],
     ) -> None:
-        self._speech = speech
+        self._options = options
         self._delegate = delegate
         self._closing = closing
         self._next_audio = next_audio
-        self._backoff = Backoff(first_s=speech.first_retry, longest_s=_LONGEST_WAIT)
+        self._backoff = Backoff(first_s=options.first_retry, longest_s=_LONGEST_WAIT)
         self._failures = 0  # streams in a row that came to nothing
 
     def answered(self) -> None:
         """A stream works: what was is forgiven."""
         self._failures = 0
 
-    async def after(self, error: SpeechError, *, model: str, lived: float) -> None:
-        """Wait as long as this end calls for, after a stream with that model that lived so many seconds.
+    async def after(self, error: SpeechError, stream: Stream, *, lived: float) -> None:
+        """Wait as long as this end calls for, after a stream that lived so many seconds.
 
         Raises the error where another stream would not help, or is not wanted any more. Cancelling loses nothing.
         """
@@ -58,8 +55,8 @@ class StreamBackoff:
                 self._failures += 1  # a stream that reaches its limit at once, again and again, is no limit
                 if error.next is Next.REOPEN:
                     await self._next_audio()
-            case Next.REMODEL if model != DEFAULT_MODEL:
-                self._speech.config.lacks(model, str(error))
+            case Next.REMODEL if stream.recognizer.give_up_model(stream.model, str(error)):
+                return
             case Next.ROTATE | Next.REOPEN | Next.REPLAY:
                 await self._try_again(error)
             case _:
@@ -69,7 +66,7 @@ class StreamBackoff:
     async def _try_again(self, error: SpeechError) -> None:
         self._delegate.observe(StreamFailed(error))
         self._failures += 1
-        most = 1 if error.reason == STALLED else self._speech.attempts
+        most = 1 if error.reason == STALLED else self._options.attempts
         if self._failures > most or not self._delegate.may_try():
             raise error
         try:

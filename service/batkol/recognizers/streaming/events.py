@@ -10,8 +10,8 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from batkol.recognizers.google.errors import SpeechError
-from batkol.recognizers.google.stream import Stream
+from batkol.recognizers.streaming.errors import SpeechError
+from batkol.recognizers.streaming.stream import Stream
 from batkol.speech.rotation import Cut
 
 
@@ -58,7 +58,7 @@ class StreamReplaced(msgspec.Struct, frozen=True):
 
 
 class AudioDropped(msgspec.Struct, frozen=True):
-    """Google took audio so slowly that the ring let some go before it was sent."""
+    """The recognizer took audio so slowly that the ring let some go before it was sent."""
 
     ms: int
 

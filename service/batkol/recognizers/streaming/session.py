@@ -9,9 +9,10 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.batch import Batcher
 from batkol.audio.ring import Ring
-from batkol.recognizers.google.events import SessionDelegate
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.stream_chain import StreamChain
+from batkol.recognizers.streaming.events import SessionDelegate
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
+from batkol.recognizers.streaming.stream_chain import StreamChain
 from batkol.speech.results import Transcript
 
 OnTranscript = Callable[[Transcript], None]
@@ -29,7 +30,8 @@ class StreamingSTTSession:
         on_partial: OnTranscript,
         on_final: OnTranscript,
         *,
-        speech: StreamingOptions,
+        recognizer: StreamingRecognizer,
+        options: StreamingOptions,
         ring: Ring,
         start: int,
         batch_ms: int,
@@ -40,7 +42,15 @@ class StreamingSTTSession:
         self._on_final = on_final
         self._log = log
         self._batcher = Batcher(start=start, batch_ms=batch_ms)
-        self._streams = StreamChain(self._deliver, speech=speech, ring=ring, start=start, delegate=delegate, log=log)
+        self._streams = StreamChain(
+            self._deliver,
+            recognizer=recognizer,
+            options=options,
+            ring=ring,
+            start=start,
+            delegate=delegate,
+            log=log,
+        )
         self._ended = asyncio.Event()
 
     @property
@@ -80,7 +90,7 @@ class StreamingSTTSession:
         self._streams.report_stall()
 
     async def run(self) -> None:
-        """Keep a stream to Google until `close`.
+        """Keep a stream until `close`.
 
         Returns after a clean close; raises `SpeechError` if no stream could be had any more. Cancelling it cancels
         the streams: results under way are lost.

@@ -8,21 +8,23 @@ committed word.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.quiet import quiet_spot
 from batkol.audio.ring import Ring
-from batkol.recognizers.google import events, wire
-from batkol.recognizers.google.backoff import STALLED, StreamBackoff
-from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
-from batkol.recognizers.google.events import SessionDelegate
-from batkol.recognizers.google.options import StreamingOptions
-from batkol.recognizers.google.stream import NOT_ENDED, Stream
-from batkol.speech.results import Transcript
+from batkol.recognizers.streaming import events
+from batkol.recognizers.streaming.backoff import StreamBackoff
+from batkol.recognizers.streaming.errors import NO_STREAM_FREE, NOT_ENDED, STALLED, Next, SpeechError
+from batkol.recognizers.streaming.events import SessionDelegate
+from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
+from batkol.recognizers.streaming.speech_watch import SpeechWatch
+from batkol.recognizers.streaming.stream import Stream
+from batkol.speech.results import Portion, Transcript
 from batkol.speech.rotation import CallPosition, Cut, Rotation
 from batkol.speech.timeline import Timeline
 
@@ -37,14 +39,16 @@ class StreamChain:
         self,
         on_result: Callable[[Transcript], None],
         *,
-        speech: StreamingOptions,
+        recognizer: StreamingRecognizer,
+        options: StreamingOptions,
         ring: Ring,
         start: int,
         delegate: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
         self._on_result = on_result
-        self._speech = speech
+        self._recognizer = recognizer
+        self._options = options
         self._ring = ring
         self._start = start
         self._delegate = delegate
@@ -60,9 +64,8 @@ class StreamChain:
         self._running: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Event()  # there is something to decide
         self._closing = asyncio.Event()
-        self._backoff = StreamBackoff(speech, delegate, closing=self._closing, next_audio=self._next_audio)
-        self._quiet_since: float | None = self._loop.time()
-        self._spoken_since = 0.0
+        self._backoff = StreamBackoff(options, delegate, closing=self._closing, next_audio=self._next_audio)
+        self._watch = SpeechWatch(self._loop.time())
         self._sent = 0
         self.skipped = 0
         """Samples that the ring had released before a stream took them."""
@@ -77,18 +80,14 @@ class StreamChain:
             self._turn.set()  # one may be waiting for just this
             return
         stream.offer(until)
-        if self._quiet_since is None and stream.silent_for(self._spoken_since) > self._speech.stall:
+        if self._watch.doubts(stream, self._options.stall):
             self.report_stall()
 
     def set_silent(self, *, quiet: bool) -> None:
         """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
-        now = self._loop.time()
+        self._watch.set_silent(self._loop.time(), quiet=quiet)
         if quiet:
-            self._quiet_since = now
             self._turn.set()
-        elif self._quiet_since is not None:
-            self._quiet_since = None
-            self._spoken_since = now
 
     def report_stall(self) -> None:
         """The stream should have answered and did not: give it up."""
@@ -120,7 +119,7 @@ class StreamChain:
         stream = await self._open(self._start)
         if stream.error is not None:
             stream = await self._replace(stream, stream.error, base=self._start)
-        self._log.info("[STT] Streaming session started", model=self._speech.config.model)
+        self._log.info("[STT] Streaming session started", model=self._recognizer.model)
         try:
             while not (stream.over and self._closing.is_set()):
                 stream = await self._step(stream)
@@ -144,7 +143,7 @@ class StreamChain:
     async def _wait(self) -> None:
         due = None
         if self._rotation is not None and not self._closing.is_set():
-            due = self._rotation.deadline(self._loop.time(), self._quiet_since)
+            due = self._rotation.deadline(self._loop.time(), self._watch.quiet_since)
         try:
             async with asyncio.timeout_at(due):
                 await self._turn.wait()
@@ -161,10 +160,10 @@ class StreamChain:
         """Return a stream that hears from `base` on, open or with its error."""
         stream = Stream(
             self.timeline.follow(base),
-            speech=self._speech,
+            recognizer=self._recognizer,
+            options=self._options,
             ring=self._ring,
-            on_response=self._on_response,
-            on_over=self._over,
+            listener=self,
             log=self._log,
         )
         if self._stream is None:
@@ -177,10 +176,11 @@ class StreamChain:
         await stream.opened.wait()
         if stream.error is None:
             now = self._loop.time()
-            self._rotation = Rotation(opened_at=now, after=self._speech.rotate_after, by=self._speech.rotate_by)
+            traits = stream.recognizer.traits
+            self._rotation = Rotation(opened_at=now, after=traits.rotate_after, by=traits.rotate_by)
         return stream
 
-    def _over(self, stream: Stream) -> None:
+    def on_over(self, stream: Stream) -> None:
         """A stream has ended, by plan or not."""
         self._sent += stream.sent
         self._delegate.observe(events.StreamEnded(stream))
@@ -207,7 +207,7 @@ class StreamChain:
         if self._rotation is None:
             return None
         timeline = self.timeline
-        position = CallPosition(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
+        position = CallPosition(self._until, timeline.sure, self._watch.quiet_since, committed, timeline.timed)
         return self._rotation.cut(self._loop.time(), position)
 
     async def _rotate(self, old: Stream, cut: Cut) -> Stream:
@@ -220,7 +220,7 @@ class StreamChain:
         if new.error is not None:
             self._log.warning("[STT] next stream cannot be opened; the old stream continues", err=str(new.error))
             self._delegate.observe(events.StreamFailed(new.error))
-            self._speech.on_rotation_failed(new.error.reason)
+            self._options.on_rotation_failed(new.error.reason)
             if rotation is not None:
                 rotation.failed(self._loop.time())
             return old
@@ -257,14 +257,14 @@ class StreamChain:
 
     async def _replace(self, broken: Stream, error: SpeechError, *, base: int | None = None) -> Stream:
         """Go on with another stream, from `base` or the last committed word; raises what makes that useless."""
-        first, model, lived = error, broken.model, self._loop.time() - broken.opened_at
+        first, last, lived = error, broken, self._loop.time() - broken.opened_at
         while True:
-            await self._backoff.after(error, model=model, lived=lived)
+            await self._backoff.after(error, last, lived=lived)
             start = self._resume(base)
             stream = await self._open(start)
             if stream.error is None:
                 break
-            error, model, lived = stream.error, stream.model, 0.0
+            error, last, lived = stream.error, stream, 0.0
         replayed_ms = max(0, self._ring.end - start) // SAMPLES_PER_MS
         log_line = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
         text = "[STT] stream failed; the next stream starts from the last final"
@@ -276,19 +276,26 @@ class StreamChain:
         """Return the first sample of the next stream: no utterance waits for audio before it, within the limit."""
         needed = min(self._delegate.needed(), self._ring.end - _LEAD)
         wanted = max(self.timeline.watermark if base is None else base, needed)
-        start = max(wanted, self._ring.end - self._speech.replay_limit, self._ring.start)
+        start = max(wanted, self._ring.end - self._options.replay_limit, self._ring.start)
         if start > wanted:
             self._delegate.observe(events.AudioLost(wanted, start))
         return quiet_spot(self._ring, start, self.timeline.slack)
 
     # -- results -------------------------------------------------------------------------------------------------
 
-    def _on_response(self, stream: Stream, response: Any) -> None:
+    def on_portions(self, stream: Stream, portions: Sequence[Portion]) -> None:
+        """A stream has answered."""
         if stream is not self._answered_by:
             self._answered_by = stream
             self._backoff.answered()
             self._delegate.observe(events.StreamAnswered())
-        self._deliver(self.timeline.place(stream.passage, wire.portions(response, stream.sent)))
+        self._deliver(self.timeline.place(stream.passage, portions))
+
+    def on_going_away(self, stream: Stream, within: float) -> None:
+        """A stream will end before its time: replace it at the next good moment, or well before its end."""
+        if stream is self._stream and self._rotation is not None:
+            self._rotation.hurry(self._loop.time(), within)
+            self._turn.set()
 
     def _deliver(self, results: list[Transcript]) -> None:
         for heard in results:

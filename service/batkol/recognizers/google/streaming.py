@@ -1,0 +1,75 @@
+"""Google's v1p1beta1 as a streaming recognizer of the process."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.connection import GoogleConnection, open_stream
+from batkol.recognizers.google.languages import DEFAULT_MODEL
+from batkol.recognizers.google.recognizer import SingleRecognizer
+from batkol.recognizers.google.wire import MESSAGE_BYTES, RecognitionConfig
+from batkol.recognizers.streaming.traits import Traits
+
+API: Final = "google-v1"
+"""The first half of the recognizers' names; the second is the model."""
+
+LIMIT_S: Final = 305.0
+"""Seconds for which Google lets a stream live."""
+
+OPEN_TIMEOUT: Final = 5.0  # seconds to get a stream; the 101st on a connection would wait for ever
+CHECK_TIMEOUT: Final = 5.0  # seconds; a check without an answer by then decides nothing
+SILENCE: Final = b"\xff" * 800  # 100 ms
+
+_IDLE_S: Final = 10.0  # "Audio Timeout Error: Long duration elapsed without audio"
+
+
+def traits(*, rotate_after: float = 240.0, rotate_by: float = 285.0, replay_rate: float, limit: int = 0) -> Traits:
+    """Return the traits of Google's streams (cloud.google.com/speech-to-text/quotas). Times in seconds."""
+    return Traits(
+        limit=LIMIT_S,
+        rotate_after=rotate_after,
+        rotate_by=rotate_by,
+        idle_limit=_IDLE_S,
+        word_times_on_finals=True,
+        concurrency=limit,
+        replay_rate=replay_rate,
+        longest_message=MESSAGE_BYTES // 2,
+    )
+
+
+class GoogleRecognizer:
+    """One per process; see `batkol.recognizers.streaming.recognizer.StreamingRecognizer`."""
+
+    def __init__(
+        self, channels: Channels, config: RecognitionConfig, *, traits: Traits, open_timeout: float = OPEN_TIMEOUT
+    ) -> None:
+        self.channels = channels
+        self.config = config
+        self.traits = traits
+        self.open_timeout = open_timeout
+        self.name = f"{API}/{config.model}"
+        self._check = SingleRecognizer(channels, config, deadline=CHECK_TIMEOUT)
+
+    @property
+    def model(self) -> str:
+        return self.config.model
+
+    @property
+    def streams(self) -> int:
+        return self.channels.streams
+
+    def connect(self) -> AbstractAsyncContextManager[GoogleConnection]:
+        return open_stream(self.channels, self.config, within=self.open_timeout)
+
+    def give_up_model(self, model: str, why: str) -> bool:
+        if model == DEFAULT_MODEL:
+            return False
+        self.config.lacks(model, why)
+        return True
+
+    async def check(self) -> None:
+        """Send a single request; look for the credentials first, if there were none."""
+        await self.channels.start()
+        await self._check.recognize(SILENCE)
