@@ -116,6 +116,7 @@ class FlagsStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""  # READY, STALE, ERROR, NOT_READY, FATAL
     fallback: bool = False
     last_known: bool | None = None
+    recognizer: str = ""  # the newest answer of that flag
     replies: Mapping[str, bool | str] = {}  # the newest answers of the flags that are asked at each turn
     defined: tuple[str, ...] = ()  # those of them that the definitions in force have
     last_error: str | None = None  # kept after it has passed
@@ -150,6 +151,17 @@ class CheckStatus(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""  # what to do about it
 
 
+class StreamingRecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One streaming recognizer. Of `transcription.health`."""
+
+    endpoint: str = ""  # the host that it is asked at
+    model: str = ""
+    streams: int = 0  # under way
+    limit: int = 0  # streams at once; 0: no limit
+    breaker: BreakerStatus = BreakerStatus()
+    check: CheckStatus = CheckStatus()
+
+
 class RecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Google, and the steps to a text in the order in which they are tried."""
 
@@ -161,6 +173,7 @@ class RecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0  # streams at once; 0: no limit
     connections: int = 0
     check: CheckStatus = CheckStatus()
+    streaming: Mapping[str, StreamingRecognizerStatus] = {}  # by name, in the configured order
     health: Mapping[str, BreakerStatus] = {}
 
 

@@ -18,6 +18,9 @@ from batkol_operator.model.secret_key import SecretKey
 _HEBREW: Final = "(?i)^(he|iw)(-il)?$"
 _MODELS: Final = ("default", "command_and_search")
 
+RecognizerName = Annotated[str, StringConstraints(max_length=80, pattern=r"^(google-v1)/[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A streaming recognizer: the vendor's API and the model."""
+
 PhraseHint = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Google's limit for a phrase
 
 
@@ -37,7 +40,7 @@ class Whisper(ResourcePart):
 
 
 class Recognition(ResourcePart):
-    """Speech recognition by Google Cloud Speech-to-Text v1, with Whisper as the last fallback."""
+    """Speech recognition: streaming recognizers in their order, single requests, and Whisper as the last fallback."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -67,6 +70,19 @@ class Recognition(ResourcePart):
         pattern=r"^[a-z0-9_]+$",
         description="Google's recognition model; Hebrew has `default` and `command_and_search`. "
         "A change rolls the pods.",
+    )
+    recognizer: RecognizerName | None = Field(
+        None,
+        description="Streaming recognizer that calls use while the flag `recognizer` names none: the vendor's API and "
+        "the model, such as `google-v1/default`; absent: the first of `order`, or else Google with `model`. A change "
+        "rolls the pods.",
+    )
+    order: tuple[RecognizerName, ...] = Field(
+        (),
+        max_length=8,
+        json_schema_extra=listed("set"),
+        description="Streaming recognizers that the flag `recognizer` may name, in the order in which a call tries "
+        "them when one fails. A change rolls the pods.",
     )
     endpoint: HostPort = Field(
         "",

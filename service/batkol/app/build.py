@@ -165,7 +165,7 @@ def _continuations(
 
 async def _live(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Live:
     source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
-    live = Live(source, defaults=_tuning(settings), means=reply_means(settings))
+    live = Live(source, defaults=_tuning(settings), means=reply_means(settings), recognizers=settings.recognizers)
     await tasks.own(stack, live.run, "live", may_return=source is None)
     await live.ready()
     return live
@@ -176,6 +176,7 @@ async def _flags(settings: Settings, live: Live, metrics: Metrics, stack: AsyncE
         provider=settings.flags_provider,
         fallback=settings.enable_streaming_stt,
         replies=ReplyFallbacks(replies=settings.agent_replies),
+        recognizers=settings.recognizers,
         live=live,
         counter=metrics,
     )

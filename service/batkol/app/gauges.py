@@ -23,8 +23,9 @@ from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
 from batkol.live.source import SourceState
 from batkol.live.tuning import Tuning
-from batkol.recognizers.google.errors import TABLE
 from batkol.recognizers.streaming.errors import NOT_ENDED, STALLED
+from batkol.recognizers.streaming.events import CHOSEN
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
 from batkol.status import SourceStatus
@@ -104,17 +105,28 @@ def expose_voices(metrics: Metrics, sessions: Sessions) -> None:
     )
 
 
+def expose_streams(metrics: Metrics, recognizers: Iterable[StreamingRecognizer]) -> None:
+    """Show what has not happened to a stream of these recognizers yet; once per process."""
+    for recognizer in recognizers:
+        of = {"recognizer": recognizer.name}
+        for why in Why:
+            metrics.rotations.add(0, of | {"why": why.value})
+        for reason in dict.fromkeys((*recognizer.reasons, STALLED, NOT_ENDED)):
+            metrics.failed_rotations.add(0, of | {"reason": reason})
+            metrics.reconnects.add(0, of | {"reason": reason})
+        metrics.recognizer_changes.add(0, of | {"reason": CHOSEN})
+        for source in (Source.FINAL, Source.INTERIM):
+            metrics.finals.add(0, of | {"source": source.value})
+    for source in (Source.SINGLE, Source.WHISPER, Source.NONE):
+        metrics.finals.add(0, {"source": source.value, "recognizer": ""})
+
+
 def _begin_at_zero(metrics: Metrics) -> None:
     """Show what has not happened yet: a series that appears at 1 was never seen to grow, and raises no alert."""
-    faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
     by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
         (metrics.calls, "reason", (*ENDINGS, *PeerFault)),
         (metrics.refused, "reason", (*AdmissionRefusal, "signature", "protocol", *ProofFault, *PeerFault)),
         (metrics.malformed, "kind", Malformation),
-        (metrics.finals, "source", Source),
-        (metrics.rotations, "why", Why),
-        (metrics.failed_rotations, "reason", faults),
-        (metrics.reconnects, "reason", faults),
     )
     for counter, label, values in by_label:
         for value in values:

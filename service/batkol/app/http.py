@@ -155,6 +155,7 @@ def internal(service: Service) -> FastAPI:
     gauges.expose(
         metrics, calls=service.calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
     )
+    gauges.expose_streams(metrics, [step.recognizer for step in service.recognizers.streaming])
     service.health.expose(metrics, service.channels)
     service.store.expose(metrics)
     gauges.expose_tasks(metrics, service.tasks)

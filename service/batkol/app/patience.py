@@ -11,7 +11,7 @@ from batkol.fleet.feed import TIMINGS, FleetTimings
 from batkol.recognizers.google.recognizer import DEADLINE
 from batkol.recognizers.streaming.options import CLOSE_TIMEOUT, STALL
 from batkol.sinks.limits import LIMITS, DrainerLimits
-from batkol.transcription.health import ASK_EVERY
+from batkol.transcription.vendor_check import ASK_EVERY
 from batkol.twilio_api.client import WITHIN_S
 
 

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, suppress
 
 from batkol.app.patience import Patience
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.errors import ConfigurationError
+from batkol.recognizers import names
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.check import GoogleCheck
 from batkol.recognizers.google.recognizer import SingleRecognizer
@@ -20,7 +22,8 @@ from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.health import CHECK_TIMEOUT, Health
-from batkol.transcription.recognizers import Recognizer, Recognizers, StreamingStep
+from batkol.transcription.recognizers import Recognizer, Recognizers
+from batkol.transcription.streaming_step import StreamingStep
 
 
 async def google_channels(settings: Settings, stack: AsyncExitStack) -> Channels:
@@ -34,11 +37,11 @@ async def google_channels(settings: Settings, stack: AsyncExitStack) -> Channels
     return channels
 
 
-def google_recognizer(settings: Settings, channels: Channels) -> GoogleRecognizer:
-    """Return Google's streams, over those connections."""
+def google_recognizer(settings: Settings, channels: Channels, model: str = "") -> GoogleRecognizer:
+    """Return Google's streams over those connections, by default with GCP_STT_MODEL."""
     return GoogleRecognizer(
         channels,
-        recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases),
+        recognition(settings.gcp_stt_language, model or settings.gcp_stt_model, settings.stt_phrases),
         traits=traits(
             rotate_after=settings.stt_rotate_after_s,
             rotate_by=settings.stt_rotate_by_s,
@@ -66,8 +69,23 @@ def call_recognizers(
         replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
     )
     return Recognizers(
-        streaming=(StreamingStep(google),), options=options, fallbacks=tuple(fallbacks), punctuate=punctuate
+        streaming=tuple(_streaming_step(name, settings, google) for name in settings.recognizers),
+        options=options,
+        fallbacks=tuple(fallbacks),
+        punctuate=punctuate,
     )
+
+
+def _streaming_step(name: str, settings: Settings, google: GoogleRecognizer) -> StreamingStep:
+    """Return the streaming recognizer of that name; the settings have refused every other name."""
+    if name == google.name:
+        return StreamingStep(google, stands_with_single=True)
+    api, _, model = name.partition("/")
+    match api:
+        case names.GOOGLE_V1:
+            return StreamingStep(google_recognizer(settings, google.channels, model), stands_with_single=True)
+        case _:
+            raise ConfigurationError(f"{name!r} is no recognizer of this service")
 
 
 def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:

@@ -17,7 +17,7 @@ import structlog
 
 from batkol.errors import UpstreamError
 from batkol.status import UpstreamStatus
-from batkol.transcription.health import CheckState
+from batkol.transcription.vendor_check import CheckState
 from batkol.web.log_limit import LogLimit
 
 AGAIN_S: Final = 60.0

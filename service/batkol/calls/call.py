@@ -58,7 +58,7 @@ class Call:
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = services.reporter(identity, self.audio.since, self.log, self.trace)
         self._context = identity.context(language=services.language, pod=services.pod)
-        hearing = CallHearing(self._decide, self._observe, self.log)
+        hearing = CallHearing(self._decide, self._prefer, self._observe, self.log)
         self.transcription = services.transcription(self.audio.ring, hearing, self.trace)
         self._tuning = services.live.tuning
         self.line_end = LineEnd(identity, self, self.playout, services.telephone_of(identity, self.trace), self.log)
@@ -290,6 +290,9 @@ class Call:
             decision = self._services.flags.streaming(self._context)
         self.trace.decided(decision)
         return decision
+
+    def _prefer(self) -> str | None:
+        return self._services.flags.recognizer(self._context)
 
     def _on_speech(self, event: SpeechEvent) -> None:
         if not self._vad_closed:

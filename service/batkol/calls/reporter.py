@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.calls.early_events import publish_early
-from batkol.calls.figures import Figures, UtteranceProgress, summary
+from batkol.calls.figures import Figures, UtteranceProgress, recognizer_of, summary
 from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_reporter import ReplyReporter
@@ -32,7 +32,7 @@ from batkol.events.events import (
 from batkol.events.identity import Identity
 from batkol.events.recorder import Recorder
 from batkol.flags.flags import Decision
-from batkol.recognizers.streaming.events import AudioDropped, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import AudioDropped, RecognizerChanged, StreamReplaced, StreamRotated
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import (
@@ -164,11 +164,13 @@ class Reporter:
             case StepFailed(_, step, reason):
                 self.figures.fallbacks[step] += 1
                 self._metrics.fallbacks.add(1, {"step": step, "reason": reason})
-            case StreamRotated(cut):
+            case StreamRotated(cut, recognizer):
                 self.figures.rotations += 1
-                self._metrics.rotations.add(1, {"why": cut.why.value})
-            case StreamReplaced(reason, replayed_ms):
-                self._replaced(reason, replayed_ms)
+                self._metrics.rotations.add(1, {"why": cut.why.value, "recognizer": recognizer})
+            case StreamReplaced(reason, replayed_ms, recognizer):
+                self._replaced(reason, replayed_ms, recognizer)
+            case RecognizerChanged(_, after, reason):
+                self._metrics.recognizer_changes.add(1, {"recognizer": after, "reason": reason})
             case AudioDropped(ms):
                 self.figures.audio_dropped_ms += ms
                 self._metrics.audio_dropped.add(ms)
@@ -226,7 +228,7 @@ class Reporter:
         self.figures.words += words
         self.figures.finals[source] += 1
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
-        self._metrics.finals.add(1, {"source": source})
+        self._metrics.finals.add(1, {"source": source, "recognizer": recognizer_of(utterance)})
         self._metrics.final.record(waited, self._traces.span_of(utterance))
         published = FinalText(
             **self._publisher.utterance_header(utterance),
@@ -242,6 +244,7 @@ class Reporter:
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
             confirms=confirms,
+            recognizer=recognizer_of(utterance),
             trace_id=progress.trace_id,
         )
         self._publisher.publish(published, trace_id=progress.trace_id)
@@ -265,10 +268,10 @@ class Reporter:
         header = self._publisher.utterance_header(utterance)
         self._publisher.publish(RevisedText(**header, text=text, latency_ms=latency, unconfirmed=utterance.unconfirmed))
 
-    def _replaced(self, reason: str, replayed_ms: int) -> None:
+    def _replaced(self, reason: str, replayed_ms: int, recognizer: str) -> None:
         self.figures.reconnects += 1
         self.figures.replayed_ms += replayed_ms
-        self._metrics.reconnects.add(1, {"reason": reason})
+        self._metrics.reconnects.add(1, {"reason": reason, "recognizer": recognizer})
         self._metrics.replayed_ms.add(replayed_ms)
 
     def _progress(self, utterance: Utterance) -> UtteranceProgress:

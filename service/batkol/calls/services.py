@@ -40,6 +40,7 @@ class CallHearing:
     """The call, as its transcription uses it."""
 
     decide: Callable[[], Decision]
+    prefer: Callable[[], str | None]
     observe: Callable[[TranscriptionEvent], None]
     log: FilteringBoundLogger
 
@@ -83,6 +84,7 @@ class Services:
             ring=ring,
             recognizers=self.recognizers,
             decide=heard.decide,
+            prefer=heard.prefer,
             tuning=self.live.tuning,
             observe=heard.observe,
             log=heard.log,

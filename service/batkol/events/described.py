@@ -106,6 +106,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "unvoiced": "True if no speech was detected in the audio. Keep the text, and do not reply to it.",
             "unconfirmed": "True if the text was an interim in which another recognizer made out no word.",
             "confirms": "The number of the standing tentative if that says the same; else null.",
+            "recognizer": "The streaming recognizer that gave the text, such as `google-v1/default`; else empty.",
             "trace_id": "The trace of the utterance, and of the reply to it; null if there is none.",
         },
     ),

@@ -116,6 +116,7 @@ class FinalText(UtteranceEvent, frozen=True, tag="final"):
     unvoiced: bool = False  # no speech was detected in its audio: keep the text, never reply to it
     unconfirmed: bool = False  # an interim in which another recognizer made out no word
     confirms: int | None = None  # the number of the standing tentative, if that says the same
+    recognizer: str = ""  # the streaming one that gave the text; empty where another source did
     trace_id: str | None = None  # of the utterance's trace; None without one
 
 

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from batkol.live.flag_definitions import ANSWERER_FLAG, REPLIES_FLAG, STREAMING_FLAG, VOICE_FLAG
+from batkol.live.flag_definitions import ANSWERER_FLAG, RECOGNIZER_FLAG, REPLIES_FLAG, STREAMING_FLAG, VOICE_FLAG
 
 Value = TypeVar("Value", bool, str)
 
@@ -50,6 +50,11 @@ class ReplyFallbacks(msgspec.Struct, frozen=True, kw_only=True):
 def streaming_flag(fallback: bool) -> TypedFlag[bool]:
     """Return the flag that says whether a call streams."""
     return TypedFlag(STREAMING_FLAG, fallback, "ENABLE_STREAMING_STT", is_optional=False)
+
+
+def recognizer_flag(fallback: str) -> TypedFlag[str]:
+    """Return the flag that names the streaming recognizer of a call."""
+    return TypedFlag(RECOGNIZER_FLAG, fallback, "STT_RECOGNIZER")
 
 
 class ReplyFlags:

@@ -1,8 +1,8 @@
-"""The questions to the flags: whether a call streams, whether an agent replies, which one, and in which voice.
+"""The questions to the flags: whether a call streams and by which recognizer, whether an agent replies, who, and how.
 
-The first is asked at the start of every utterance, the others at every turn. They are answered in process through the
-OpenFeature SDK, and never by an error: without a value from the provider it is the last known value (of this call, else
-of this process), else the setting: ENABLE_STREAMING_STT, AGENT_REPLIES, and the names `default`.
+The first two are asked at the start of every utterance, the others at every turn. They are answered in process through
+the OpenFeature SDK, and never by an error: without a value from the provider it is the last known value (of this call,
+else of this process), else the setting: ENABLE_STREAMING_STT, STT_RECOGNIZER, AGENT_REPLIES, and the names `default`.
 
 A service without LIVE_SOURCE has no flags: its settings decide, and nothing is asked.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -30,7 +30,16 @@ from openfeature.provider.no_op_provider import NoOpProvider
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.env_provider import EnvProvider
-from batkol.flags.flag import DecisionSource, FlagAnswer, ReplyFallbacks, ReplyFlags, TypedFlag, Value, streaming_flag
+from batkol.flags.flag import (
+    DecisionSource,
+    FlagAnswer,
+    ReplyFallbacks,
+    ReplyFlags,
+    TypedFlag,
+    Value,
+    recognizer_flag,
+    streaming_flag,
+)
 from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
@@ -75,11 +84,15 @@ class Flags:
         provider: FlagsProvider | str = FlagsProvider.LIVE,
         fallback: bool,
         replies: ReplyFallbacks = _NO_REPLIES,
+        recognizers: Sequence[str] = (),
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
         limits: FlagLimits = LIMITS,
     ) -> None:
-        """Raises `ConfigurationError` for a provider that does not exist or cannot be used as it is set."""
+        """Raises `ConfigurationError` for a provider that does not exist or cannot be used as it is set.
+
+        `recognizers` are the names of the streaming ones, the first of which calls use where no flag says otherwise.
+        """
         if provider not in list(FlagsProvider):
             raise ConfigurationError("FLAGS_PROVIDER must be live, flagd or env.")
         self.provider = FlagsProvider(provider)
@@ -96,6 +109,8 @@ class Flags:
         self._replies = self._memory(asked.replies, limits)
         self._answerer = self._memory(asked.answerer, limits)
         self._voice = self._memory(asked.voice, limits)
+        self._recognizers = tuple(recognizers)
+        self._recognizer = self._memory(recognizer_flag(next(iter(recognizers), "")), limits)
 
     @classmethod
     async def start(
@@ -104,6 +119,7 @@ class Flags:
         provider: FlagsProvider | str = FlagsProvider.LIVE,
         fallback: bool,
         replies: ReplyFallbacks = _NO_REPLIES,
+        recognizers: Sequence[str] = (),
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
         limits: FlagLimits = LIMITS,
@@ -113,7 +129,15 @@ class Flags:
         A provider that is not there yet is no failure: it is warned of, and taken up when it comes. With
         `live`, await `live.ready()` first. Cancelling closes what was opened.
         """
-        flags = cls(provider=provider, fallback=fallback, replies=replies, live=live, counter=counter, limits=limits)
+        flags = cls(
+            provider=provider,
+            fallback=fallback,
+            replies=replies,
+            recognizers=recognizers,
+            live=live,
+            counter=counter,
+            limits=limits,
+        )
         try:
             await flags._open()
         except OpenFeatureError as error:
@@ -137,6 +161,19 @@ class Flags:
         else:
             answer = self._ask(self._streaming, self.client.get_boolean_details, context)
         return Decision(answer.value, answer.variant, answer.reason, answer.source)
+
+    def recognizer(self, context: CallContext) -> str | None:
+        """Return the name of the streaming recognizer for one utterance of a call; None: the one before stays.
+
+        A name that this process does not have is warned of once, and changes nothing. As `streaming`.
+        """
+        if len(self._recognizers) < 2:
+            return None
+        answer = self._ask_if_defined(self._recognizer, self.client.get_string_details, context)
+        if answer.value in self._recognizers:
+            return answer.value
+        self._recognizer.warn_of_value(answer, self._recognizers)
+        return None
 
     def replies(self, context: CallContext) -> FlagAnswer[bool]:
         """Whether the agent replies in one turn of a call. As `streaming`."""
@@ -164,9 +201,10 @@ class Flags:
             fallback=self.fallback,
             last_known=self._streaming.last_known,
             last_error=next((memory.last_error for memory in self._memories if memory.last_error), None),
-            replies={memory.flag.key: memory.newest for memory in self._memories[1:]},
+            recognizer=self._recognizer.newest,
+            replies={memory.flag.key: memory.newest for memory in self._of_replies},
             defined=tuple(
-                memory.flag.key for memory in self._memories[1:] if self._implementation.defines(memory.flag.key)
+                memory.flag.key for memory in self._of_replies if self._implementation.defines(memory.flag.key)
             ),
             evaluations=sum(by_reason.values()),
             by_reason=by_reason,
@@ -187,7 +225,11 @@ class Flags:
 
     @property
     def _memories(self) -> tuple[FlagMemory[bool] | FlagMemory[str], ...]:
-        return self._streaming, self._replies, self._answerer, self._voice
+        return self._streaming, self._recognizer, *self._of_replies
+
+    @property
+    def _of_replies(self) -> tuple[FlagMemory[bool] | FlagMemory[str], ...]:
+        return self._replies, self._answerer, self._voice
 
     def _memory(self, flag: TypedFlag[Value], limits: FlagLimits) -> FlagMemory[Value]:
         return FlagMemory(flag, self.provider, calls=limits.calls, repeat_s=limits.repeat_s)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Generic
+from collections.abc import Sequence
+from typing import Final, Generic
 
 import structlog
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 
 from batkol.flags.flag import DecisionSource, FlagAnswer, TypedFlag, Value
+
+_VALUES: Final = 100
+"""Values of a flag that each are warned of."""
 
 log = structlog.get_logger()
 
@@ -30,6 +34,7 @@ class FlagMemory(Generic[Value]):
         self._repeat_s = repeat_s
         self._known: dict[str, Value] = {}  # by call SID, in order of use
         self._lock = threading.Lock()
+        self._values: set[str] = set()  # that were warned of
         self._trouble = ""  # the error code that was warned of last, "" when all is well
         self._warned: dict[str, float] = {}  # error code -> when, monotonic seconds
 
@@ -89,6 +94,23 @@ class FlagMemory(Generic[Value]):
             provider=self._provider,
             fallback=self.flag.fallback,
             why=why,
+        )
+
+    def warn_of_value(self, answer: FlagAnswer[str], names: Sequence[str]) -> None:
+        """Warn of a value that this process does not have, once each."""
+        with self._lock:
+            known = answer.value in self._values or len(self._values) >= _VALUES
+            self._values.add(answer.value if not known else "")
+        if known:
+            return
+        self.last_error = f"The flag {self.flag.key} gives {answer.value[:40]!r}, which this process does not have."
+        log.warning(
+            "[CFG] flag gives a name that this process does not have; the last valid name stays. Correct the flag's "
+            f"variant, or set {self.flag.setting} and STT_RECOGNIZERS_ORDER",
+            flag=self.flag.key,
+            variant=answer.variant,
+            value=answer.value[:40],
+            names=list(names),
         )
 
     def _remember(self, call_sid: str, value: Value) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -39,10 +39,16 @@ class Live:
     """The live configuration of one process. Read and subscribed to on the event loop that runs `run`."""
 
     def __init__(
-        self, source: LiveSource | None = None, *, defaults: Tuning | None = None, means: ReplyMeans | None = None
+        self,
+        source: LiveSource | None = None,
+        *,
+        defaults: Tuning | None = None,
+        means: ReplyMeans | None = None,
+        recognizers: Collection[str] = (),
     ) -> None:
-        """`means`: what this process has for reply settings; None: not checked."""
+        """`means`: what this process has for reply settings; None: not checked. `recognizers`: the names of its own."""
         self.source = source
+        self._recognizers = tuple(recognizers)
         self._means = means
         self.tuning: Tuning = defaults or Tuning()
         self.reply = ReplySettings()  # without a revision: there has never been a good one
@@ -175,7 +181,7 @@ class Live:
             self._report(FLAGS, (_removed(FLAGS),))
             return
         # In a thread: a large file takes longer to check than the audio of a call can wait.
-        definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions)
+        definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions, self._recognizers)
         self._report(FLAGS, refusals)
         self.flags_current = definitions is not None and definitions is not self.definitions
         if definitions is not None and self.flags_current:

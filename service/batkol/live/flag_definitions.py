@@ -11,7 +11,7 @@ not determine which of the values applies.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -29,7 +29,8 @@ STREAMING_FLAG = "streaming-stt"
 REPLIES_FLAG = "agent-replies"
 ANSWERER_FLAG = "answerer"
 VOICE_FLAG = "voice"
-OWN_FLAGS: Final = (STREAMING_FLAG, REPLIES_FLAG, ANSWERER_FLAG, VOICE_FLAG)
+RECOGNIZER_FLAG = "recognizer"
+OWN_FLAGS: Final = (STREAMING_FLAG, RECOGNIZER_FLAG, REPLIES_FLAG, ANSWERER_FLAG, VOICE_FLAG)
 """The flags that the service asks. They are read first."""
 FILE_STEPS = 6000  # of all its flags together: some six hundred small ones, or a dozen of the largest
 SHOWN_REFUSALS = 50  # of one file; the others are counted in one sentence
@@ -53,10 +54,11 @@ class FlagDefinitions(msgspec.Struct, frozen=True):
 
 
 def parse_definitions(
-    raw: bytes, last_good: FlagDefinitions | None = None
+    raw: bytes, last_good: FlagDefinitions | None = None, recognizers: Collection[str] = ()
 ) -> tuple[FlagDefinitions | None, tuple[RefusedDefinition, ...]]:
     """Read `flags.json` over the last good definitions; raises nothing, whatever the bytes are.
 
+    `recognizers` are the names that the flag `recognizer` may give; without them it is not checked for that.
     Returns what is to be in force and what was refused. Refused whole: `last_good` itself comes back.
     """
     try:
@@ -67,7 +69,7 @@ def parse_definitions(
         )
         return last_good, (RefusedDefinition(FLAGS, None, why),)
     before = last_good.flags if last_good else {}
-    flags, refusals = _flags(document, before)
+    flags, refusals = _flags(document, before, recognizers)
     metadata = document.metadata
     if not _is_metadata(metadata):
         refusals.append(
@@ -91,7 +93,7 @@ class _Document(NamedTuple):
 
 
 def _flags(
-    document: _Document, before: Mapping[str, Mapping[str, Any]]
+    document: _Document, before: Mapping[str, Mapping[str, Any]], recognizers: Collection[str]
 ) -> tuple[dict[str, Mapping[str, Any]], list[RefusedDefinition]]:
     """Check flag by flag; `OWN_FLAGS` first, so that what the others cost cannot be their end."""
     given = document.flags
@@ -102,7 +104,10 @@ def _flags(
         try:
             if key in document.twice:
                 raise ConfigurationError("the file defines it twice")  # noqa: TRY301 - one answer to all that is wrong
-            accepted[key] = _checked(key, given[key], reading)
+            checked = _checked(key, given[key], reading)
+            if key == RECOGNIZER_FLAG:
+                _check_recognizers(checked["variants"], recognizers)
+            accepted[key] = checked
         except (ConfigurationError, OutOfStepsError) as error:
             why = str(error) if isinstance(error, ConfigurationError) else _TOO_MUCH
             problem = f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"
@@ -218,9 +223,20 @@ def _checked_variants(key: str, variants: Any) -> dict[str, Any]:
         raise ConfigurationError(f"one of its variants is a whole number beyond {_LARGEST_WHOLE}")
     if key in (STREAMING_FLAG, REPLIES_FLAG) and not all(isinstance(value, bool) for value in variants.values()):
         raise ConfigurationError("its variants must be true or false, without quotes")
+    if key == RECOGNIZER_FLAG and not all(isinstance(value, str) for value in variants.values()):
+        raise ConfigurationError("its variants must be texts, each the name of a recognizer")
     if key in (ANSWERER_FLAG, VOICE_FLAG) and not all(isinstance(value, str) for value in variants.values()):
         raise ConfigurationError(f"its variants must be texts, each a name of {key.upper()}S")
     return variants
+
+
+def _check_recognizers(variants: Mapping[str, Any], recognizers: Collection[str]) -> None:
+    unknown = sorted(value for value in variants.values() if recognizers and value not in recognizers)
+    if unknown:
+        raise ConfigurationError(
+            f"{unknown[0][:60]!r} is none of this pod's recognizers, which are {', '.join(recognizers)}; add the name "
+            "to STT_RECOGNIZERS_ORDER, or correct the variant"
+        )
 
 
 def _kind(value: Any) -> str:

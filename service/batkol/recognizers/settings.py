@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from batkol.environment import EnvironmentSettings
+from batkol.environment import EnvironmentSettings, several
 from batkol.google_api.hosts import is_google
 from batkol.recognizers.google import phrases
+from batkol.recognizers.google.languages import model_of
+from batkol.recognizers.names import check_name, google_name
 from batkol.urls import check_endpoint, check_http
 
 GOOGLE_LIMIT_S: Final = 305.0
@@ -54,6 +56,16 @@ class RecognitionFields(EnvironmentSettings):
     stt_check_at_start: bool = Field(
         True,
         description="Send Google one request at start, so that a pod with wrong credentials does not become ready.",
+    )
+    stt_recognizer: str = Field(
+        "",
+        description="Streaming recognizer that calls use while the flag `recognizer` names none, such as "
+        "`google-v1/default`; empty: the first of STT_RECOGNIZERS_ORDER, or else Google with GCP_STT_MODEL.",
+    )
+    stt_recognizers_order: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Streaming recognizers that the flag may name, separated by commas, in the order in which a call "
+        "tries them after STT_RECOGNIZER fails.",
     )
     gcp_stt_language: str = Field(
         "he-IL", description="BCP-47 language of the callers; the service sends Hebrew as Google's `iw-IL`."
@@ -100,6 +112,25 @@ class RecognitionFields(EnvironmentSettings):
             check_endpoint(value)
         return value
 
+    @field_validator("stt_recognizers_order", mode="before")
+    @classmethod
+    def _order(cls, value: object) -> object:
+        return several(value)
+
+    @property
+    def recognizers(self) -> tuple[str, ...]:
+        """The names of the streaming recognizers, in the order in which a call tries them; at least one."""
+        preferred = self.stt_recognizer or next(iter(self.stt_recognizers_order), "")
+        preferred = preferred or google_name(model_of(self.gcp_stt_language, self.gcp_stt_model))
+        return tuple(dict.fromkeys((preferred, *self.stt_recognizers_order)))
+
+    def check_recognizers(self) -> None:
+        """Refuse recognizers that there are not. Raises `ValueError`, a sentence."""
+        if self.stt_recognizer:
+            _check("STT_RECOGNIZER", self.stt_recognizer, self.gcp_stt_language)
+        for name in self.stt_recognizers_order:
+            _check("STT_RECOGNIZERS_ORDER", name, self.gcp_stt_language)
+
     def check_rotation(self) -> None:
         """Refuse streams that would be replaced too late. Raises `ValueError`, a sentence."""
         if self.stt_rotate_by_s <= self.stt_rotate_after_s:
@@ -112,3 +143,10 @@ class RecognitionFields(EnvironmentSettings):
                 f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} is too late: Google ends a stream at {GOOGLE_LIMIT_S:g} s; "
                 "set it to 285"
             )
+
+
+def _check(variable: str, name: str, language: str) -> None:
+    try:
+        check_name(name, language)
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None

@@ -122,12 +122,16 @@ class Breaker:
             return None
         return self._since + self._rest if self._state is BreakerState.OPEN else self._probe_at + self._patience
 
+    def would_allow(self, now: float) -> bool:
+        """Whether `allows` would say so now. Takes no probe."""
+        return self._state is BreakerState.CLOSED or (self.retry_at is not None and now >= self.retry_at)
+
     def allows(self, now: float) -> bool:
         """Whether the step may be asked now. A True that is not from CLOSED is the probe: report how it went."""
+        if not self.would_allow(now):
+            return False
         if self._state is BreakerState.CLOSED:
             return True
-        if self.retry_at is None or now < self.retry_at:
-            return False
         self._probe_at = now
         if self._state is BreakerState.OPEN:
             self._become(BreakerState.HALF_OPEN, now)

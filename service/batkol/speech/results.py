@@ -62,7 +62,8 @@ class Portion(msgspec.Struct, frozen=True):
 class Transcript(msgspec.Struct, frozen=True):
     """Text for the call's samples [start, end). Times are the recognizer's, good to about 100 ms.
 
-    `rpc` is the number of the RPC in its session: only the RPC that gave an interim can withdraw it.
+    `rpc` is the number of the RPC in its session: only the RPC that gave an interim can withdraw it. `recognizer` is
+    the name of the one it was made with.
     """
 
     text: str
@@ -72,3 +73,4 @@ class Transcript(msgspec.Struct, frozen=True):
     stability: float = 0.0
     words: tuple[Word, ...] = ()
     rpc: int = 0
+    recognizer: str = ""

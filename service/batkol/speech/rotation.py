@@ -46,6 +46,7 @@ class Why(StrEnum):
     SILENCE = "silence"
     FINAL = "final"
     FORCED = "forced"
+    CHOSEN = "chosen"  # the call changes to another recognizer
 
 
 class Cut(NamedTuple):

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.speech.passage import Passage
 from batkol.speech.results import Portion, Transcript, Word
 from batkol.speech.rotation import OVERLAP
 
@@ -34,31 +35,6 @@ _STEP: Final = SAMPLE_RATE // 10
 """A final's end is good to 100 ms, so it may lie in the next word; the end of its last word does not."""
 
 _ECHO: Final = 8  # words at the watermark that an RPC which began earlier may return again
-
-
-class Passage:
-    """The stretch of a call that one RPC hears: from `base`, and for good up to `limit` once it has a successor."""
-
-    __slots__ = ("base", "floor", "held", "limit", "newest", "number", "over", "tentative")
-
-    def __init__(self, base: int, number: int = 0) -> None:
-        self.base = base
-        self.number = number
-        self.limit: int | None = None
-        self.over = False
-        self.floor = base
-        """The sample up to which words are committed: by RPCs before this one, or by its own finals."""
-        self.tentative = False
-        """Whether its newest interim has text."""
-        self.newest: Portion | None = None
-        """The RPC's newest final with text."""
-        self.held: list[Sequence[Portion]] = []
-
-    def hold(self, portions: Sequence[Portion]) -> None:
-        """Keep a response for later: every final, and of the interims the newest."""
-        if self.held and not any(portion.final for portion in self.held[-1]):
-            self.held.pop()
-        self.held.append(portions)
 
 
 class Timeline:
@@ -85,9 +61,9 @@ class Timeline:
         """Samples before the watermark in which an RPC that resumes there may begin."""
         return OVERLAP if self.timed and self._committed_by is not None else 0
 
-    def follow(self, base: int) -> Passage:
-        """An RPC begins to hear at `base`."""
-        passage = Passage(base, self._count)
+    def follow(self, base: int, recognizer: str = "") -> Passage:
+        """An RPC begins to hear at `base`, with the recognizer of that name."""
+        passage = Passage(base, self._count, recognizer)
         self._count += 1
         self._passages.append(passage)
         return passage
@@ -159,7 +135,7 @@ class Timeline:
         if again and not words:
             text = self._without_echo(text)
         self._remember(passage, portion, text, end, kept)
-        return Transcript(text=text.strip(), start=start, end=end, final=True, words=kept, rpc=passage.number)
+        return _placed(passage, text.strip(), start, end, words=kept)
 
     def _end(self, passage: Passage, portion: Portion) -> int:
         """Return where it ends in the call. A guess goes no further than the RPC speaks for."""
@@ -187,7 +163,7 @@ class Timeline:
         if not portion.guessed:
             self.watermark = self.sure = end
             self._committed_by = passage
-        return Transcript(text="", start=start, end=end, final=True, rpc=passage.number)
+        return _placed(passage, "", start, end)
 
     def _remember(self, passage: Passage, portion: Portion, text: str, end: int, kept: Sequence[Word]) -> None:
         passage.newest = portion
@@ -252,6 +228,7 @@ class Timeline:
             final=False,
             stability=min(p.stability for p in fresh),
             rpc=passage.number,
+            recognizer=passage.recognizer,
         )
 
     def _without_echo(self, text: str) -> str:
@@ -270,6 +247,19 @@ class Timeline:
                 if list(words[half : half + count]) == self._echo[-count:]:
                     return half + count
         return 0
+
+
+def _placed(passage: Passage, text: str, start: int, end: int, *, words: tuple[Word, ...] = ()) -> Transcript:
+    """Return a final of the RPC."""
+    return Transcript(
+        text=text,
+        start=start,
+        end=end,
+        final=True,
+        words=words,
+        rpc=passage.number,
+        recognizer=passage.recognizer,
+    )
 
 
 def _are_one(word: Word, other: Word) -> bool:

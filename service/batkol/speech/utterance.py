@@ -84,6 +84,7 @@ class Utterance:
     checked: bool = False  # another recognizer made out words, and they are its text
     unconfirmed: bool = False  # another recognizer made out nothing: no more than an interim speaks for its text
     voiced: bool = True  # the detector heard speech
+    recognizer: str = ""  # the name of the streaming one whose result it had last
     unheard: bool = False  # no recognizer could be reached, so that nothing is known of its words
 
     def move(self, step: Step) -> None:

@@ -196,9 +196,10 @@ class Utterances:
         utterance = share.utterance
         if utterance is None:
             if heard.final and share.text:
-                yield from self._unplaced(share)
+                yield from self._unplaced(share, heard)
             return
         utterance.streamed = True
+        utterance.recognizer = heard.recognizer
         had, steady = bool(utterance.interim), False
         if heard.final:
             if not share.text and not counts_for(utterance, heard):
@@ -235,12 +236,13 @@ class Utterances:
         if utterance.is_covered and utterance.parts and not utterance.interim:
             yield _done(utterance, utterance.committed, Source.FINAL)
 
-    def _unplaced(self, share: Share) -> Iterator[UtteranceOutcome]:
+    def _unplaced(self, share: Share, heard: Transcript) -> Iterator[UtteranceOutcome]:
         utterance = self._add(share.start, share.start, Mode.STREAMING)
         utterance.move(Step.FELL_SILENT)
         utterance.end = utterance.covered = share.end
         utterance.parts.append(share.text)
         utterance.streamed = True
+        utterance.recognizer = heard.recognizer
         utterance.voiced = False
         yield Unplaced(utterance)
         yield _done(utterance, share.text, Source.FINAL)

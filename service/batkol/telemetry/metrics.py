@@ -125,7 +125,7 @@ class Metrics:
             "HTTP connections that the service closed before it answered their request, by listener and reason.",
         )
         self.partials = self._counts("batkol.partials", "{partial}", "Partials sent to subscribers.")
-        self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source.")
+        self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source and streaming recognizer.")
         self.revised = self._counts(
             "batkol.finals.revised", "{utterance}", "Finals whose text changed after the service sent them."
         )
@@ -142,17 +142,24 @@ class Metrics:
 
     def _count_streams(self) -> None:
         self.rotations = self._counts(
-            "batkol.streams.rotated", "{stream}", "Streams to Google that the service replaced by plan, by occasion."
+            "batkol.streams.rotated",
+            "{stream}",
+            "Streams that the service replaced by plan, by why and recognizer.",
         )
         self.reconnects = self._counts(
             "batkol.streams.reconnected",
             "{stream}",
-            "Streams to Google that the service replaced after a fault, by reason.",
+            "Streams that the service replaced after a fault, by reason and recognizer.",
         )
         self.failed_rotations = self._counts(
             "batkol.streams.rotation_failed",
             "{stream}",
-            "Planned replacements of streams to Google that failed, by reason.",
+            "Planned replacements of streams that failed, by reason and recognizer.",
+        )
+        self.recognizer_changes = self._counts(
+            "batkol.recognizer.changes",
+            "{change}",
+            "Calls that changed to another streaming recognizer, by that recognizer and reason.",
         )
         self.replayed_ms = self._counts(
             "batkol.audio_replayed", "ms", "Audio that the service sent again after a fault, in milliseconds."
@@ -208,9 +215,9 @@ class Metrics:
         """Count an event that a sink's receiver has (`batkol.sinks.drainers.OnDelay`)."""
         self.sink_delivery.of(sink).record(delay_s)
 
-    def rotation_failed(self, reason: str) -> None:
+    def rotation_failed(self, reason: str, recognizer: str) -> None:
         """Count a stream that could not take over (`batkol.recognizers.streaming.options.OnRotationFailed`)."""
-        self.failed_rotations.add(1, {"reason": reason})
+        self.failed_rotations.add(1, {"reason": reason, "recognizer": recognizer})
 
     def render(self) -> bytes:
         """Return Prometheus's text format."""

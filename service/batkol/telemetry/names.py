@@ -47,6 +47,7 @@ PROMOTED: Final = "promoted"
 REVISED: Final = "revised"
 ROTATED: Final = "stream.rotated"
 RECONNECTED: Final = "stream.reconnected"
+RECOGNIZER_CHANGED: Final = "recognizer.changed"
 FELL_BACK: Final = "fallback"
 FLIPPED: Final = "flag.flipped"
 EVALUATED: Final = "feature_flag.evaluation"
@@ -79,6 +80,8 @@ TEXT_TO_SPEECH: Final = "text_to_speech"
 OPENAI: Final = gen_ai.GenAiProviderNameValues.OPENAI.value
 GOOGLE: Final = "gcp.gen_ai"
 """The registry has no value for Cloud Speech; this is what others report it under."""
+GOOGLE_V1: Final = "google-v1"
+"""The first half of the names of Google's streaming recognizers."""
 
 RPC_SYSTEM: Final = rpc.RPC_SYSTEM_NAME
 RPC_METHOD: Final = rpc.RPC_METHOD
@@ -120,6 +123,8 @@ SPEECH_MS: Final = "batkol.utterance.speech_ms"  # from first to last sample of 
 WORDS: Final = "batkol.utterance.words"
 PARTIALS: Final = "batkol.utterance.partials"
 MODE: Final = "batkol.stt.mode"
+RECOGNIZER: Final = "batkol.stt.recognizer"  # the name of a streaming one
+RECOGNIZER_BEFORE: Final = "batkol.stt.recognizer_before"
 SOURCE: Final = "batkol.stt.final_source"
 FIRST_PARTIAL_MS: Final = "batkol.stt.first_partial_ms"
 FINAL_MS: Final = "batkol.stt.final_latency_ms"

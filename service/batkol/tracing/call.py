@@ -25,7 +25,7 @@ from opentelemetry.trace import (
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.flags.flags import Decision
-from batkol.recognizers.streaming.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming import events as streams
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry import names
@@ -36,7 +36,7 @@ from batkol.tracing.evaluations import FlagEvaluations
 from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.reply import ReplyTraces
-from batkol.tracing.stream import StreamTraces
+from batkol.tracing.stream import StreamTraces, about_change
 from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, UtteranceEnd, UtteranceTrace, begin_step, end_step
 from batkol.transcription.events import (
     FinalReady,
@@ -89,7 +89,7 @@ class CallTrace:
             links=[Link(context) for context in caller.links],
         )
         self._under = set_span_in_context(self.span)
-        self._streams = StreamTraces(tracer, self._under, facts.stream(), self._now)
+        self._streams = StreamTraces(tracer, self._under, facts.who(), self._now, facts.server)
         self._open: dict[int, UtteranceTrace] = {}
         self._closed: OrderedDict[int, SpanContext] = OrderedDict()  # of utterances whose final has gone out
         self._late: dict[tuple[int, str], Span] = {}  # requests after the final, for the record
@@ -159,8 +159,6 @@ class CallTrace:
             self.span.set_status(StatusCode.ERROR, BROKEN)
         self.span.end(self._now())
 
-    # -- its recognition -----------------------------------------------------------------------------------------
-
     def observe(self, event: TranscriptionEvent) -> None:  # noqa: C901, PLR0912  one line an event
         """Keep one event of the call's recognition; never blocks."""
         match event:
@@ -183,15 +181,17 @@ class CallTrace:
                 self._step_answered(utterance, step)
             case StepFailed(maybe, step, reason):
                 self._step_failed(maybe, step, reason)
-            case StreamOpening(stream):
+            case streams.StreamOpening(stream):
                 self._streams.opening(stream)
-            case StreamEnded(stream):
+            case streams.StreamEnded(stream):
                 self._streams.ended(stream)
-            case StreamRotated(cut):
+            case streams.StreamRotated(cut):
                 self._rotated(cut)
-            case StreamReplaced(reason, replayed_ms):
+            case streams.StreamReplaced(reason, replayed_ms):
                 self._replaced(reason, replayed_ms)
-            case AudioDropped(ms):
+            case streams.RecognizerChanged():
+                self._record_on_open(names.RECOGNIZER_CHANGED, about_change(event))
+            case streams.AudioDropped(ms):
                 self._record_on_open(names.AUDIO_DROPPED, {"batkol.audio.dropped_ms": ms})
             case SessionOpened():
                 self.span.add_event(names.SESSION_OPENED, None, self._now())
@@ -237,6 +237,7 @@ class CallTrace:
             text=text,
             links=self._streams.carrying(utterance.begin, end) if trace.streamed else (),
             model=self._facts.model(),
+            recognizer=utterance.recognizer,
         )
         trace.close(utterance, closing)
 
@@ -280,8 +281,6 @@ class CallTrace:
         what: Attributes = {names.REASON: reason, names.BRIDGED_MS: replayed_ms}
         self._bridge(names.RECONNECTED, what, replayed_ms)
         self._streams.took_over(reason, names.RECONNECTED, what)
-
-    # ----------------------------------------------------------------------------------------------------------------
 
     def _end_late(self, utterance: Utterance, step: str, outcome: str, reason: str = "") -> None:
         if (span := self._late.pop((utterance.index, step), None)) is not None:

@@ -42,10 +42,6 @@ class CallFacts:
         identity = self.identity
         return self.who() | {names.DIRECTION: identity.direction, names.CONVERSATION: identity.call_sid}
 
-    def stream(self) -> Attributes:
-        """The attributes of the span of a stream to Google."""
-        return self.who() | self.server
-
     def id_of(self, utterance: Utterance) -> str:
         """Name an utterance as the events on the internal API do."""
         return f"{self.identity.call_sid}-{utterance.index}"

@@ -15,6 +15,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.recognizers.streaming.events import RecognizerChanged
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.recognizers.streaming.stream import Stream
 from batkol.telemetry import names
 from batkol.telemetry.span_writer import Attributes
@@ -39,9 +41,20 @@ class _Carried:
 
 
 class StreamTraces:
-    """The spans of one call's streams. `now` gives the wall time in nanoseconds, `under` the call's span."""
+    """The spans of one call's streams. `now` gives the wall time in nanoseconds, `under` the call's span.
 
-    def __init__(self, tracer: Tracer, under: Context, attributes: Attributes, now: Callable[[], int]) -> None:
+    `attributes` are of all of them, `google` of those to Google.
+    """
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        under: Context,
+        attributes: Attributes,
+        now: Callable[[], int],
+        google: Attributes | None = None,
+    ) -> None:
+        self._google = google or {}
         self._tracer = tracer
         self._under = under
         self._attributes = attributes
@@ -52,12 +65,19 @@ class StreamTraces:
     def opening(self, stream: Stream) -> None:
         """A stream is asked for."""
         self._count += 1
+        name, server = about_recognizer(stream.recognizer, self._google)
         span = self._tracer.start_span(
-            names.STREAMING_RECOGNIZE,
+            name,
             context=self._under,
             kind=SpanKind.CLIENT,
             start_time=self._now(),
-            attributes=self._attributes | {names.RPC_NUMBER: self._count, names.MODEL: stream.model},
+            attributes=self._attributes
+            | server
+            | {
+                names.RPC_NUMBER: self._count,
+                names.MODEL: stream.model,
+                names.RECOGNIZER: stream.recognizer.name,
+            },
         )
         self._streams.append(_Carried(stream, span))
         while len(self._streams) > KEPT and self._streams[0].ended:
@@ -107,8 +127,25 @@ class StreamTraces:
         span.end(self._now())
 
 
+def about_recognizer(recognizer: StreamingRecognizer, google: Attributes) -> tuple[str, Attributes]:
+    """Return the name of the span of a stream, and the attributes of its other end; `google` has Google's."""
+    api = recognizer.name.partition("/")[0]
+    if api == names.GOOGLE_V1:
+        return names.STREAMING_RECOGNIZE, google
+    return f"{api} stream", {names.PROVIDER: api, names.SERVER_ADDRESS: recognizer.endpoint}
+
+
+def about_change(changed: RecognizerChanged) -> Attributes:
+    """Return the attributes of a change of recognizers."""
+    return {
+        names.RECOGNIZER_BEFORE: changed.before,
+        names.RECOGNIZER: changed.after,
+        names.REASON: changed.reason,
+    }
+
+
 def how_it_ended(stream: Stream) -> tuple[str, str]:
-    """Return by what a stream ended, a short word, and its gRPC status."""
+    """Return by what a stream ended, a short word, and its status: gRPC's, or what the vendor has in its place."""
     if stream.error is not None:
         return stream.error.reason, stream.error.code
     if not stream.finishing:

@@ -85,7 +85,14 @@ class UtteranceEnd:
     silent: int
     text: str
     links: Sequence[SpanContext]
-    model: str
+    model: str  # Google's
+    recognizer: str = ""  # the streaming one whose results it had; empty if it had none
+
+    @property
+    def streamed_by(self) -> tuple[str, str]:
+        """The provider and the model of the stream."""
+        api, _, model = self.recognizer.partition("/")
+        return (names.GOOGLE, self.model) if api in {"", names.GOOGLE_V1} else (api, model)
 
 
 class UtteranceTrace:
@@ -205,14 +212,16 @@ class UtteranceTrace:
             return
         events: list[SpanEventLike] = [*self._partials]
         events += [noted for noted in self._noted if noted.timestamp >= first]
+        provider, model = closing.streamed_by
         yield FinishedSpan(
-            name=f"{names.SPEECH_TO_TEXT} {closing.model}",
+            name=f"{names.SPEECH_TO_TEXT} {model}",
             begun=first,
             ended=closing.at,
             attributes={
                 names.OPERATION: names.SPEECH_TO_TEXT,
-                names.PROVIDER: names.GOOGLE,
-                names.MODEL: closing.model,
+                names.PROVIDER: provider,
+                names.MODEL: model,
+                names.RECOGNIZER: closing.recognizer,
             },
             events=events,
             kind=SpanKind.CLIENT,

@@ -12,7 +12,14 @@ from typing import TypeAlias
 import msgspec
 
 from batkol.flags.flags import Decision
-from batkol.recognizers.streaming.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import (
+    AudioDropped,
+    RecognizerChanged,
+    StreamEnded,
+    StreamOpening,
+    StreamReplaced,
+    StreamRotated,
+)
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
 from batkol.speech.utterance import Source, Utterance
 
@@ -160,6 +167,7 @@ TranscriptionEvent: TypeAlias = (
     | StreamRotated
     | StreamReplaced
     | AudioDropped
+    | RecognizerChanged
 )
 
 Observe: TypeAlias = Callable[[TranscriptionEvent], None]

@@ -1,8 +1,6 @@
-"""Health of the recognizers, for `/v1/status` and `/readyz`, and the check that runs when no call asks them.
+"""Health of the recognizers, for `/v1/status`, `/readyz` and the metrics, and the checks that run when no call asks.
 
-The breakers learn from calls. Wrong credentials should show before the first one, and a pod that is not ready for
-them gets no call to find out by that they were put right: so Google is asked here, with a moment of silence. What it
-answers, and what to do about it, is in the log, in the status and in the readiness (docs/adr/0041).
+What a vendor answers, and what to do about it, is in the log, in the status and in the readiness (docs/adr/0041).
 """
 
 from __future__ import annotations
@@ -11,140 +9,129 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 
 import structlog
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.remedies import CREDENTIALS
 from batkol.speech.breaker import Breaker, BreakerState, StepFailure
 from batkol.speech.utterance import Source
-from batkol.status import USED_BY, BreakerStatus, CheckStatus
+from batkol.status import USED_BY, BreakerStatus, CheckStatus, StreamingRecognizerStatus
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription.recognizers import Recognizer, Recognizers, failure
+from batkol.transcription.recognizers import Recognizer, Recognizers
+from batkol.transcription.streaming_step import StreamingStep
+from batkol.transcription.vendor_check import ASK_EVERY, CheckState, VendorCheck
 
 CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check without an answer by then decides nothing
-ASK_EVERY: Final = 30.0  # seconds between two questions while Google refuses us
 SILENCE: Final = b"\xff" * (SAMPLE_RATE // 10)
 
 STREAMING: Final = "streaming"
 
-_WHO_WE_ARE: Final = frozenset({"unauthenticated", "permission_denied", CREDENTIALS})
-"""Refusals of the credentials; a request so refused stands for a stream. Any other may be about the request alone."""
-
 log = structlog.get_logger()
 
 
-class CheckState(StrEnum):
-    """Results of a question to Google that no call asked."""
-
-    NOT_ASKED = "not_asked"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"  # no repetition is accepted before a correction
-    NO_ANSWER = "no_answer"  # Google is not reached, or has too much to do
-
-
-_UNSETTLED: Final = frozenset({CheckState.REFUSED, CheckState.NO_ANSWER})
-
-
 class Health:
-    """One per process. `check` asks Google for one answer, within `CHECK_TIMEOUT`."""
+    """One per process. `check` asks Google for one answer, within `CHECK_TIMEOUT`.
+
+    A streaming recognizer with credentials of its own is asked by its own `check`.
+    """
 
     def __init__(
         self, recognizers: Recognizers, check: Recognizer, *, check_at_start: bool, ask_every: float = ASK_EVERY
     ) -> None:
         self._recognizers = recognizers
-        self._check = check
         self._starting = check_at_start
-        self._refused = asyncio.Event()
-        self._checked = CheckState.NOT_ASKED
-        self._checked_at: float | None = None
-        self._failure = StepFailure("")
+        together = [step.breaker for step in recognizers.streaming if step.stands_with_single]
+        self._google = VendorCheck("Google", lambda: check.recognize(SILENCE), asked=self._single, others=together)
+        self._own = {
+            step.name: VendorCheck(step.name, step.recognizer.check, asked=step.breaker)
+            for step in recognizers.streaming
+            if not step.stands_with_single
+        }
         self._loop = asyncio.get_running_loop()
         self._epoch = time.time() - self._loop.time()
         self.ask_every = ask_every
-        for step, breaker in self._breakers():
-            breaker.on_change = self._listener(step)
+        for step in recognizers.streaming:
+            asked = self._own.get(step.name, self._google)
+            step.breaker.on_change = self._listener(self._label(step), asked)
+        for source, _ in recognizers.fallbacks:
+            recognizers.breakers[source].on_change = self._listener(source, self._google)
+
+    @property
+    def ask_every(self) -> float:
+        """Seconds between two questions to a vendor that refuses the service."""
+        return self._google.ask_every
+
+    @ask_every.setter
+    def ask_every(self, seconds: float) -> None:
+        for check in self._checks:
+            check.ask_every = seconds
 
     async def run(self) -> None:
-        """Ask Google at start, if so configured, and then until it answers; after a refusal, until it accepts.
+        """Ask every vendor at start, if so configured, and then until it answers; after a refusal, until it accepts.
 
         Cancelling it loses nothing, and neither does a death: run again it goes on asking where it was.
         """
         if self._starting:
-            await self._ask()
+            await asyncio.gather(*(check.start() for check in self._checks))
             self._starting = False
-            if self._checked is CheckState.NO_ANSWER:
-                self._refused.set()
-        while True:
-            await self._refused.wait()
-            self._refused.clear()
-            try:
-                await self._check_until_accepted()
-            except BaseException:
-                self._refused.set()  # still to be asked
-                raise
-
-    async def _check_until_accepted(self) -> None:
-        single = self._single
-        if not single.grave and self._checked not in _UNSETTLED:
-            await self._ask()  # streams are refused, and no single request has been sent yet
-        while single.grave or self._checked in _UNSETTLED:
-            await asyncio.sleep(self.ask_every)
-            await self._ask()
+        if not self._own:
+            await self._google.run()
+        async with asyncio.TaskGroup() as tasks:
+            for check in self._checks:
+                tasks.create_task(check.run(), name=f"health.{check.vendor}")
 
     def status(self) -> dict[str, BreakerStatus]:
-        """Each step's breaker, in the order in which they are asked; `since` is when it last changed."""
-        now = self._loop.time()
+        """Each step's breaker, in the order in which they are asked; `since` is when it last changed.
+
+        Streaming is as its best recognizer is.
+        """
+        steps = {STREAMING: self._best_stream(), **dict(self._fallback_breakers())}
+        return {step: self._breaker_status(breaker) for step, breaker in steps.items()}
+
+    def recognizer_status(self) -> dict[str, StreamingRecognizerStatus]:
+        """Each streaming recognizer by its name, in the configured order."""
         return {
-            step: BreakerStatus(
-                state=breaker.state,
-                used_by=USED_BY[breaker.state],
-                reason=breaker.reason,
-                said=breaker.said,
-                remedy=breaker.remedy,
-                since=None if breaker.since is None else _wall(self._epoch + breaker.since),
-                retry_in_s=None if breaker.retry_at is None else round(max(0.0, breaker.retry_at - now), 1),
+            step.name: StreamingRecognizerStatus(
+                endpoint=step.recognizer.endpoint,
+                model=step.recognizer.model,
+                streams=step.recognizer.streams,
+                limit=step.recognizer.traits.concurrency,
+                breaker=self._breaker_status(step.breaker),
+                check=self._check_status(self._own.get(step.name, self._google)),
             )
-            for step, breaker in self._breakers()
+            for step in self._recognizers.streaming
         }
 
     def check_status(self) -> CheckStatus:
         """The last question to Google that no call asked, and its answer."""
-        return CheckStatus(
-            state=self._checked,
-            at=None if self._checked_at is None else _wall(self._epoch + self._checked_at),
-            reason=self._failure.reason,
-            said=self._failure.said,
-            remedy=self._failure.remedy,
-        )
+        return self._check_status(self._google)
 
     def words(self) -> dict[str, str]:
-        """Google's own words about what is in the way, and the remedy; empty if nothing is.
+        """A vendor's own words about what is in the way, and the remedy; empty if nothing is.
 
-        No other recognizer's words: who reads them here has shown no token.
+        No words of Whisper's: who reads them here has shown no token.
         """
         held = [
             StepFailure(breaker.reason, breaker.said, breaker.remedy)
             for step, breaker in self._breakers()
-            if step in {STREAMING, Source.SINGLE} and breaker.state is not BreakerState.CLOSED
+            if step != Source.WHISPER and breaker.state is not BreakerState.CLOSED
         ]
-        found = next((failed for failed in held if failed.said), self._failure)
+        found = next((failed for failed in held if failed.said), self._google.failure)
         return {name: text for name, text in (("said", found.said), ("remedy", found.remedy)) if text}
 
     def why_not_ready(self) -> str | None:
         """The reason why no call should come here, or None: no recognizer can answer, and waiting will not mend it.
 
-        Google is asked again from here; any other step has to be tried by a call, so after its rest it may have one.
+        The vendors of streams are asked again from here; Whisper has to be tried by a call, so after its rest it may
+        have one.
         """
         if self._starting:
             return "starting"
         now = self._loop.time()
         for step, breaker in self._breakers():
-            due = step not in {STREAMING, Source.SINGLE} and breaker.retry_at is not None and breaker.retry_at <= now
+            due = step == Source.WHISPER and breaker.retry_at is not None and breaker.retry_at <= now
             if not breaker.grave or due:
                 return None
         return f"recognizer: {self._single.reason}"
@@ -156,12 +143,13 @@ class Health:
             for step, breaker in self._breakers()
             if breaker.state is not BreakerState.CLOSED
         ]
-        if not held and self._checked is CheckState.NO_ANSWER:
-            return f"google: {self._failure.reason}"
+        if not held:
+            silent = (check for check in self._checks if check.state is CheckState.NO_ANSWER)
+            held = [f"{check.vendor.lower()}: {check.failure.reason}" for check in silent]
         return ", ".join(held) or None
 
     def expose(self, metrics: Metrics, channels: Channels) -> None:
-        """Have the breakers and what is under way at Google read at each scrape."""
+        """Have the breakers and what is under way at the vendors read at each scrape."""
         metrics.gauge("batkol.google.streams", "Streams to Google that are open.", lambda: channels.streams)
         metrics.gauge(
             "batkol.google.streams_limit",
@@ -177,65 +165,81 @@ class Health:
             self._open,
             by="step",
         )
+        metrics.gauges(
+            "batkol.recognizer.streams",
+            "Streams that are open, by streaming recognizer.",
+            lambda: {step.name: float(step.recognizer.streams) for step in self._recognizers.streaming},
+            by="recognizer",
+        )
+        metrics.gauges(
+            "batkol.recognizer.breaker_open",
+            "1 for each streaming recognizer that no call uses because it keeps failing, else 0.",
+            lambda: {step.name: _is_open(step.breaker) for step in self._recognizers.streaming},
+            by="recognizer",
+        )
 
     @property
     def _single(self) -> Breaker:
         return self._recognizers.breakers[Source.SINGLE]
 
+    @property
+    def _checks(self) -> tuple[VendorCheck, ...]:
+        return (self._google, *self._own.values())
+
+    def _label(self, step: StreamingStep) -> str:
+        """Name a streaming recognizer for people: where there is one alone, it is the step."""
+        return STREAMING if len(self._recognizers.streaming) == 1 else step.name
+
     def _breakers(self) -> Iterator[tuple[str, Breaker]]:
-        yield STREAMING, self._recognizers.streaming[0].breaker
+        for step in self._recognizers.streaming:
+            yield self._label(step), step.breaker
+        yield from self._fallback_breakers()
+
+    def _fallback_breakers(self) -> Iterator[tuple[str, Breaker]]:
         for source, _ in self._recognizers.fallbacks:
             yield source, self._recognizers.breakers[source]
 
+    def _best_stream(self) -> Breaker:
+        breakers = [step.breaker for step in self._recognizers.streaming]
+        order = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
+        return min(breakers, key=lambda breaker: order.index(breaker.state))
+
     def _open(self) -> dict[str, float]:
-        return {step: float(breaker.state is not BreakerState.CLOSED) for step, breaker in self._breakers()}
+        steps = {STREAMING: self._best_stream(), **dict(self._fallback_breakers())}
+        return {step: _is_open(breaker) for step, breaker in steps.items()}
 
-    async def _ask(self) -> None:
-        single, streaming = self._single, self._recognizers.streaming[0].breaker
-        refused = single.grave
-        try:
-            await self._check.recognize(SILENCE)
-        except UpstreamError as error:
-            now = self._loop.time()
-            failed = failure(error)
-            self._note(CheckState.NO_ANSWER if error.retryable else CheckState.REFUSED, failed)
-            single.fail(now, failed, grave=not error.retryable)
-            if error.reason in _WHO_WE_ARE:
-                streaming.fail(now, failed, grave=True)
-        else:
-            now = self._loop.time()
-            self._note(CheckState.ACCEPTED, StepFailure(""))
-            single.succeed(now)
-            if refused and streaming.grave:  # what refused both and takes one again takes both
-                streaming.succeed(now)
+    def _breaker_status(self, breaker: Breaker) -> BreakerStatus:
+        left_s = None if breaker.retry_at is None else round(max(0.0, breaker.retry_at - self._loop.time()), 1)
+        return BreakerStatus(
+            state=breaker.state,
+            used_by=USED_BY[breaker.state],
+            reason=breaker.reason,
+            said=breaker.said,
+            remedy=breaker.remedy,
+            since=None if breaker.since is None else _wall(self._epoch + breaker.since),
+            retry_in_s=left_s,
+        )
 
-    def _note(self, state: CheckState, failed: StepFailure) -> None:
-        """Keep what a question came to, and log it if it is news."""
-        news = (state, failed) != (self._checked, self._failure)
-        first = self._checked is not CheckState.REFUSED
-        self._checked, self._checked_at, self._failure = state, self._loop.time(), failed
-        if not news:
-            return
-        fields = {"reason": failed.reason, "said": failed.said, "remedy": failed.remedy}
-        match state:
-            case CheckState.ACCEPTED:
-                log.info("[STT] Google accepted the service's request")
-            case CheckState.NO_ANSWER:
-                log.warning(
-                    "[STT] Google does not answer the service's request; calls try all the same, and the service asks "
-                    "again every 30 s",
-                    **fields,
-                )
-            case CheckState.REFUSED if not first:  # the first refusal is said by the breaker that it opens
-                log.error("[STT] Google refuses the service's request for another reason", **fields)
+    def _check_status(self, check: VendorCheck) -> CheckStatus:
+        return CheckStatus(
+            state=check.state,
+            at=None if check.at is None else _wall(self._epoch + check.at),
+            reason=check.failure.reason,
+            said=check.failure.said,
+            remedy=check.failure.remedy,
+        )
 
-    def _listener(self, step: str) -> Callable[[Breaker], None]:
+    def _listener(self, step: str, check: VendorCheck) -> Callable[[Breaker], None]:
         def changed(breaker: Breaker) -> None:
             if breaker.grave and breaker.state is BreakerState.OPEN:
-                self._refused.set()
+                check.refused.set()
             _log_transition(step, breaker)
 
         return changed
+
+
+def _is_open(breaker: Breaker) -> float:
+    return float(breaker.state is not BreakerState.CLOSED)
 
 
 def _log_transition(step: str, breaker: Breaker) -> None:

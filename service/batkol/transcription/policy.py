@@ -54,6 +54,7 @@ class Transcription:
         ring: Ring,
         recognizers: Recognizers,
         decide: Callable[[], Decision],
+        prefer: Callable[[], str | None] = lambda: None,
         tuning: Tuning,
         observe: Observe,
         log: FilteringBoundLogger,
@@ -64,6 +65,7 @@ class Transcription:
         self._log_of = log_of or (lambda _: log)
         self._recognizers = recognizers
         self._decide = decide
+        self._prefer = prefer
         self._tuning = tuning
         self._observe = observe
         self._utterances = Utterances(_patience(self._tuning))
@@ -90,6 +92,7 @@ class Transcription:
     def start(self) -> None:
         """Open the session if the flag is on: the first media is there."""
         self._wanted = self._decide().enabled
+        self._streaming.prefer(self._prefer(), 0)
         if self._wanted and self._streaming.allows():
             self._open(0)
 
@@ -120,6 +123,8 @@ class Transcription:
             return
         decision = self._decide()
         self._wanted = decision.enabled
+        if decision.enabled:
+            self._streaming.prefer(self._prefer(), begin)
         streaming = decision.enabled and self._streaming.allows()
         if streaming and not self._streaming.is_open:
             self._open(begin)
@@ -134,6 +139,7 @@ class Transcription:
         if (utterance := self._utterances.speaking) is not None:
             if isinstance(event, SegmentQuiet):
                 self._streaming.flush()
+            self._streaming.pause(quiet=isinstance(event, SegmentQuiet))
             self._early.pause(utterance, event, self._loop.time())
             self._arm()
 
@@ -276,11 +282,14 @@ class Transcription:
     # -- time --------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        deadlines = (self._utterances.deadline, self._partials.deadline, self._early.deadline)
+        deadlines = (
+            self._utterances.deadline, self._partials.deadline, self._early.deadline, self._streaming.deadline
+        )  # fmt: skip
         self._alarm.arm(min((due for due in deadlines if due is not None), default=None))
 
     def _tick(self) -> None:
         now = self._loop.time()
+        self._streaming.tick(now)
         self._early.tick(now)
         for partial in self._partials.tick(now):
             self._observe(PartialReady(*partial))

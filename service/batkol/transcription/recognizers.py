@@ -23,6 +23,7 @@ from batkol.speech.breaker import Breaker, StepFailure
 from batkol.speech.punctuation import Punctuate
 from batkol.speech.utterance import Source, Utterance
 from batkol.transcription.events import Observe, StepAnswered, StepAsked, StepFailed
+from batkol.transcription.streaming_step import StreamingStep
 
 LONGEST_WORDS: Final = 600
 """Characters of a recognizer's own words about a failure; Google's longest have some 400."""
@@ -42,6 +43,10 @@ class Session(Protocol):
 
     @property
     def due(self) -> int: ...
+    @property
+    def recognizer(self) -> StreamingRecognizer: ...
+    def switch(self, recognizer: StreamingRecognizer, at: int) -> None: ...
+    def finalize(self) -> None: ...
     def tune(self, batch_ms: int) -> None: ...
     def push_audio(self, until: int, *, flush: bool = False) -> None: ...
     def set_silent(self, *, quiet: bool) -> None: ...
@@ -75,14 +80,6 @@ class Recognizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamingStep:
-    """One streaming recognizer, and its breaker, which the calls that use it update."""
-
-    recognizer: StreamingRecognizer
-    breaker: Breaker = field(default_factory=Breaker)
-
-
-@dataclass(frozen=True, slots=True)
 class Recognizers:
     """One per process. `fallbacks` are asked in order, each with its name for the log; `breakers` are their own."""
 
@@ -98,6 +95,10 @@ class Recognizers:
 
     open_session: SessionFactory = StreamingSTTSession
     breakers: defaultdict[Source, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
+
+    def step(self, name: str) -> StreamingStep:
+        """Return the streaming recognizer of that name. Raises `KeyError`."""
+        return next(step for step in self.streaming if step.name == name)
 
     @property
     def all_refused(self) -> bool:

@@ -1,7 +1,7 @@
 """The streaming half of one call's recognition: its session, and when there should be none.
 
-A call whose session keeps failing stays away from streaming for a while (`CoolOff`), a process that sees many streams
-fail stops trying for all calls (the breaker of `StreamingStep`).
+A call that a recognizer keeps failing stays away from it for a while, a process that sees many of its streams fail
+stops trying for all calls (`RecognizerChoice`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any, Final, Protocol, assert_never
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.ring import Ring
-from batkol.recognizers.streaming.errors import Next, SpeechError
+from batkol.recognizers.streaming.errors import SpeechError
 from batkol.recognizers.streaming.events import (
     AudioDropped,
     AudioLost,
+    ChangeFailed,
+    RecognizerChanged,
     StreamAnswered,
     StreamEnded,
     StreamEvent,
@@ -25,14 +27,13 @@ from batkol.recognizers.streaming.events import (
     StreamReplaced,
     StreamRotated,
 )
-from batkol.speech.cooloff import CoolOff
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
+from batkol.speech.passage import Passage
 from batkol.speech.results import Transcript
-from batkol.speech.timeline import Passage
+from batkol.transcription.choice import EXPECTED, FOR_GOOD, RecognizerChoice
 from batkol.transcription.events import Observe, SessionClosed, SessionOpened, StepFailed
 from batkol.transcription.recognizers import Recognizers, Session, failure
-
-_EXPECTED: Final = frozenset({Next.ROTATE, Next.REOPEN})
-_FOR_GOOD: Final = frozenset({Next.MISCONFIGURED, Next.REMODEL})
+from batkol.transcription.streaming_step import StreamingStep
 
 
 class Policy(Protocol):
@@ -50,6 +51,11 @@ class Policy(Protocol):
         """No stream will answer for [start, end): its utterances need another recognizer. None: nor for later audio."""
         ...
 
+
+FINALIZE_S: Final = 0.136
+"""Seconds from the detector's report of a pause, 64 ms after the last sample of speech, to the request for finals.
+
+Vendors' published latencies of finals count 200 ms of silence before that request."""
 
 SpawnNamed = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -70,15 +76,17 @@ class Streaming:
         self._policy = policy
         self._ring = ring
         self._recognizers = recognizers
-        self._breaker = recognizers.streaming[0].breaker
         self._observe = observe
         self._spawn = spawn
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._cool_off = CoolOff()
+        self._steps = {step.name: step for step in recognizers.streaming}
+        self._choice = RecognizerChoice(recognizers.streaming)
+        self._chosen: StreamingStep | None = None  # for the session to come; its breaker's probe is taken
         self._speaking = False
         self._unproven = False  # a stream took over by plan, and has not answered yet
         self._unanswered: Passage | None = None  # of the newest stream, until it answers
+        self._finalize_at: float | None = None
         self._session: Session | None = None
 
     @property
@@ -107,15 +115,30 @@ class Streaming:
 
     def allows(self) -> bool:
         """Whether an utterance that begins now may be streamed; takes the breaker's probe if that is what it takes."""
-        now = self._loop.time()
-        return self._session is not None or (self._cool_off.allows(now) and self._breaker.allows(now))
+        if self._session is None:
+            self._chosen = self._choice.best(self._loop.time())
+        return self._session is not None or self._chosen is not None
+
+    def prefer(self, name: str | None, at: int) -> None:
+        """An utterance begins at sample `at`, and its call prefers that recognizer; None: as before.
+
+        A session that is heard by another one changes at `at`, by one planned cut, as soon as the preferred one may be
+        used.
+        """
+        if name is not None:
+            self._choice.prefer(name)
+        if self._session is not None and len(self._steps) > 1:
+            better = self._choice.better_than(self._session.recognizer.name, self._loop.time())
+            if better is not None:
+                self._session.switch(better.recognizer, at)
 
     def open(self, start: int, batch_ms: int) -> None:
-        """Hear the call from `start` on."""
+        """Hear the call from `start` on; `allows` has said yes."""
+        step = self._chosen or self._recognizers.streaming[0]
         session = self._recognizers.open_session(
             self._on_transcript,
             self._on_transcript,
-            recognizer=self._recognizers.streaming[0].recognizer,
+            recognizer=step.recognizer,
             options=self._recognizers.options,
             ring=self._ring,
             start=start,
@@ -138,6 +161,23 @@ class Streaming:
         """Send all that was heard, whole batch or not."""
         if self._session is not None:
             self._session.push_audio(self._ring.end, flush=True)
+
+    @property
+    def deadline(self) -> float | None:
+        """Time at which `tick` must run next."""
+        return self._finalize_at
+
+    def pause(self, *, quiet: bool) -> None:
+        """The caller is quiet, or speaks again: after a moment of quiet a recognizer that can finalize is asked to."""
+        able = self._session is not None and self._session.recognizer.traits.can_flush
+        self._finalize_at = self._loop.time() + FINALIZE_S if quiet and able else None
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if self._finalize_at is not None and now >= self._finalize_at and self._session is not None:
+            self._finalize_at = None
+            self.flush()
+            self._session.finalize()
 
     def is_silent(self, end: int) -> bool:
         """Whether the newest stream took over before sample `end`, and has not answered so far."""
@@ -179,18 +219,15 @@ class Streaming:
             self._session = None
         elif self._policy.needed() >= self._ring.end:
             return  # it was about to end, and its results are not needed
-        if error.next not in _EXPECTED:
+        if error.next not in EXPECTED:
             self._log.warning(f"[STT] streaming failed → fallback to single. err={error}", reason=error.reason)
-            self._cool_off.fail(
-                self._loop.time(), for_good=error.next in _FOR_GOOD, at_once=error.next is Next.COOL_OFF
-            )
         self._observe(StepFailed(None, "streaming", error.reason))
         self._policy.lost(0, None)
 
     def _on_transcript(self, heard: Transcript) -> None:
-        if heard.final:
-            self._cool_off.succeed()
-            self._breaker.succeed(self._loop.time())
+        if heard.final and heard.recognizer:
+            self._choice.succeed(heard.recognizer)
+            self._steps[heard.recognizer].breaker.succeed(self._loop.time())
         self._policy.on_transcript(heard)
 
     # -- the delegate of the session (batkol.recognizers.streaming.events) --------------------------------------------
@@ -198,32 +235,42 @@ class Streaming:
     def needed(self) -> int:
         return self._policy.needed()
 
-    def may_try(self) -> bool:
-        return self._breaker.allows(self._loop.time())
+    def may_try(self, recognizer: StreamingRecognizer) -> bool:
+        return self._steps[recognizer.name].breaker.allows(self._loop.time())
 
-    def observe(self, event: StreamEvent) -> None:
+    def has_another(self, recognizer: StreamingRecognizer) -> bool:
+        return len(self._steps) > 1 and self._choice.has_another(recognizer.name, self._loop.time())
+
+    def another(self, failed: StreamingRecognizer, error: SpeechError) -> StreamingRecognizer | None:
+        other = self._choice.instead_of(failed.name, error, self._loop.time())
+        return None if other is None else other.recognizer
+
+    def observe(self, event: StreamEvent) -> None:  # noqa: C901  one line an event
         match event:
-            case StreamAnswered():
+            case StreamAnswered(recognizer):
                 self._unproven, self._unanswered = False, None
-                self._breaker.succeed(self._loop.time())
-            case StreamFailed(error):
+                self._steps[recognizer].breaker.succeed(self._loop.time())
+            case StreamFailed(error, recognizer):
                 if not error.is_local:
-                    self._breaker.fail(self._loop.time(), failure(error), grave=error.next in _FOR_GOOD)
+                    breaker = self._steps[recognizer].breaker
+                    breaker.fail(self._loop.time(), failure(error), grave=error.next in FOR_GOOD)
+            case ChangeFailed(recognizer, error):
+                self._choice.fail(recognizer, error, self._loop.time(), at_once=True)
             case AudioLost(start, end):
                 self._observe(StepFailed(None, "streaming", "lost"))
                 self._policy.lost(start, end)
             case StreamRotated():
                 self._unproven = True
                 self._observe(event)
-            case StreamReplaced(reason):
+            case StreamReplaced(reason, _, recognizer):
                 if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
-                    self._recognizers.options.on_rotation_failed(reason)
+                    self._recognizers.options.on_rotation_failed(reason, recognizer)
                 self._unproven = False
                 self._observe(event)
             case StreamOpening(stream):
                 self._unanswered = stream.passage
                 self._observe(event)
-            case StreamEnded() | AudioDropped():
+            case StreamEnded() | AudioDropped() | RecognizerChanged():
                 self._observe(event)
             case _:
                 assert_never(event)

@@ -167,6 +167,7 @@ class _Words:
             text=self._text(said.text),
             final=said.final,
             source=said.source,
+            recognizer=said.recognizer,
             revised=None if said.revised is None else self._text(said.revised),
             unvoiced=said.unvoiced,
             unconfirmed=said.unconfirmed,

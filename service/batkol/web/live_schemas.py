@@ -32,6 +32,7 @@ class LiveUtterance(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     final: bool
     source: str | None
+    recognizer: str  # the streaming one that gave the text of the final; empty before, and where another source did
     revised: str | None
     unvoiced: bool
     unconfirmed: bool

@@ -258,6 +258,8 @@ ROLLING: dict[str, Any] = {
     "image.pullSecrets": [{"name": "registry"}],
     "recognition.language": "en-US",
     "recognition.model": "command_and_search",
+    "recognition.recognizer": "google-v1/command_and_search",
+    "recognition.order": ["google-v1/default", "google-v1/command_and_search"],
     "recognition.endpoint": "double:9000",
     "recognition": {"endpoint": "double:9001", "insecure": True},
     "recognition.phrases": ["קבלה"],

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from batkol.speech.passage import Passage
 from batkol.speech.results import Portion, Transcript, Word
-from batkol.speech.timeline import SEAM, Passage, Timeline
+from batkol.speech.timeline import SEAM, Timeline
 from support.properties import few_by_day
 
 SLOT = 4000  # samples: one word of the simulated call, with its silence

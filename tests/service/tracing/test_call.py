@@ -32,6 +32,7 @@ from support.telemetry.traces import environment, tracing
 
 ON = Decision(True, "on", "STATIC", DecisionSource.FLAG)
 SECOND = 8000
+GOOGLE = "google-v1/default"
 
 
 @dataclass
@@ -180,8 +181,8 @@ async def test_a_seam_is_counted_on_every_utterance_that_lies_over_it() -> None:
         told = Told(made)
         done, speaking = told.begin(0), told.begin(1)
         told.finish(done)
-        told.trace.observe(StreamRotated(Cut(Why.FORCED, 8 * SECOND, 7 * SECOND, 0)))
-        told.trace.observe(StreamReplaced("unavailable", 1500))
+        told.trace.observe(StreamRotated(Cut(Why.FORCED, 8 * SECOND, 7 * SECOND, 0), GOOGLE))
+        told.trace.observe(StreamReplaced("unavailable", 1500, GOOGLE))
         told.trace.observe(AudioDropped(20))
         told.finish(speaking)
         told.end()

@@ -11,7 +11,7 @@ from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.streaming.errors import Next, SpeechError
 from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.streaming.stream import Stream
-from batkol.speech.timeline import Passage
+from batkol.speech.passage import Passage
 from batkol.tracing.stream import KEPT, StreamTraces, how_it_ended
 from support.google.streaming import google_recognizer
 from support.speech.listener import Unheard

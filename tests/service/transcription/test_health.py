@@ -15,8 +15,9 @@ from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription.health import ASK_EVERY, Health
+from batkol.transcription.health import Health
 from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.vendor_check import ASK_EVERY
 from support.google.streaming import google_step
 from support.time.waiting import until
 

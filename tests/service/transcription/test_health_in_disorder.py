@@ -14,8 +14,9 @@ from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.speech.breaker import BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
-from batkol.transcription.health import ASK_EVERY, CHECK_TIMEOUT, Health
+from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.vendor_check import ASK_EVERY
 from support.google.streaming import google_step
 from support.time.virtual import in_virtual_time
 

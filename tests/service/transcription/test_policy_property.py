@@ -28,7 +28,8 @@ from batkol.speech.utterance import Source
 from batkol.speech.utterances import UtteranceTimeouts
 from batkol.transcription.events import SpeechStopped
 from batkol.transcription.policy import Transcription
-from batkol.transcription.recognizers import Recognizers, StreamingStep
+from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.streaming_step import StreamingStep
 from support.events.published import of_recognition
 from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle
@@ -102,7 +103,7 @@ class RandomCall:
         options = StreamingOptions(on_written=lambda _: None, attempts=self.draw.randint(1, 2))
         google = google_recognizer(channels, rotate=(rotate, rotate + 1.5))
         recognizers = Recognizers(
-            streaming=(StreamingStep(google),),
+            streaming=(StreamingStep(google, stands_with_single=True),),
             options=options,
             fallbacks=((Source.SINGLE, UntidyFallback(self.speech, self.draw, slowest_s=FALLBACK_S)),),
             punctuate=str,

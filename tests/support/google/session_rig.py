@@ -15,8 +15,10 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.streaming import GoogleRecognizer
+from batkol.recognizers.streaming.errors import SpeechError
 from batkol.recognizers.streaming.events import AudioLost, StreamFailed, StreamReplaced, StreamRotated
 from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.recognizers.streaming.session import StreamingSTTSession
 from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut
@@ -36,12 +38,21 @@ class Owner(Observed):
 
     waits_from: int | None = None
     trying: bool = True
+    second: StreamingRecognizer | None = None
+    """The recognizer that takes over, once."""
 
     def needed(self) -> int:
         return 10**9 if self.waits_from is None else self.waits_from
 
-    def may_try(self) -> bool:
+    def may_try(self, recognizer: StreamingRecognizer) -> bool:
         return self.trying
+
+    def has_another(self, recognizer: StreamingRecognizer) -> bool:
+        return recognizer is not self.second and self.second is not None
+
+    def another(self, failed: StreamingRecognizer, error: SpeechError) -> StreamingRecognizer | None:
+        second, self.second = self.second, None
+        return None if failed is second else second
 
     @property
     def failures(self) -> list[str]:

@@ -7,7 +7,7 @@ import math
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.streaming import OPEN_TIMEOUT, GoogleRecognizer, traits
 from batkol.recognizers.google.wire import RecognitionConfig, recognition
-from batkol.transcription.recognizers import StreamingStep
+from batkol.transcription.streaming_step import StreamingStep
 
 
 def google_recognizer(
@@ -28,4 +28,4 @@ def google_recognizer(
 
 def google_step(channels: Channels, config: RecognitionConfig | None = None) -> tuple[StreamingStep]:
     """Google alone, as the streaming recognizers of a process."""
-    return (StreamingStep(google_recognizer(channels, config)),)
+    return (StreamingStep(google_recognizer(channels, config), stands_with_single=True),)

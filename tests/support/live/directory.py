@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ async def until_batch(live: Live, batch: int) -> None:
 
 
 @asynccontextmanager
-async def following(directory: Path, pace: ReadTimings = USUAL) -> AsyncGenerator[Live, None]:
+async def following(
+    directory: Path, pace: ReadTimings = USUAL, recognizers: Sequence[str] = ()
+) -> AsyncGenerator[Live, None]:
     """Run a `Live` over a directory, ready, and end it."""
-    live = Live(FileSource(directory, pace=pace))
+    live = Live(FileSource(directory, pace=pace), recognizers=recognizers)
     task = asyncio.create_task(live.run())
     try:
         async with asyncio.timeout(15):

@@ -51,6 +51,11 @@ class Channels:
         self._without = None
 
     @property
+    def address(self) -> str:
+        """`host:port` of Google, or of what takes its place."""
+        return self._endpoint.address
+
+    @property
     def has_credentials(self) -> bool:
         """Whether Google can be asked at all."""
         return self._without is None

@@ -10,6 +10,9 @@ from typing import Final
 
 import structlog
 
+API: Final = "google-v1"
+"""The first half of the names of Google's streaming recognizers; the second is the model."""
+
 DEFAULT_MODEL: Final = "default"
 
 _CODES: Final = {"he": "iw-IL", "he-il": "iw-IL", "iw": "iw-IL", "iw-il": "iw-IL"}
@@ -23,10 +26,21 @@ def google_code(language: str) -> str:
     return _CODES.get(language.lower(), language)
 
 
+def known_models(language: str) -> frozenset[str]:
+    """Return the models of a language; empty where they are not known here."""
+    return _MODELS.get(google_code(language), frozenset())
+
+
+def model_of(language: str, model: str) -> str:
+    """Return `model`, or `default` if the language is known to lack it."""
+    known = known_models(language)
+    return (model if not known or model in known else "") or DEFAULT_MODEL
+
+
 def supported_model(language: str, model: str) -> str:
     """Return `model`, or `default` if the language is known to lack it; logs that once, at start."""
-    known = _MODELS.get(google_code(language))
-    if known is None or model in known or not model:
+    known = known_models(language)
+    if not known or model in known or not model:
         return model or DEFAULT_MODEL
     log.error(
         "[CFG] Google has no such model for this language; calls use 'default'",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.check import GoogleCheck
 from batkol.recognizers.google.connection import GoogleConnection, open_stream
-from batkol.recognizers.google.languages import DEFAULT_MODEL
+from batkol.recognizers.google.errors import TABLE
+from batkol.recognizers.google.languages import API, DEFAULT_MODEL
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import MESSAGE_BYTES, RecognitionConfig
 from batkol.recognizers.streaming.traits import Traits
-
-API: Final = "google-v1"
-"""The first half of the recognizers' names; the second is the model."""
 
 LIMIT_S: Final = 305.0
 """Seconds for which Google lets a stream live."""
@@ -50,18 +50,23 @@ class GoogleRecognizer:
         self.traits = traits
         self.open_timeout = open_timeout
         self.name = f"{API}/{config.model}"
-        self._check = SingleRecognizer(channels, config, deadline=CHECK_TIMEOUT)
+        self.reasons = tuple(dict.fromkeys(row.reason for row in TABLE))
+        self.endpoint = channels.address
+        self.streams = 0
+        self._check = GoogleCheck(channels, SingleRecognizer(channels, config, deadline=CHECK_TIMEOUT))
 
     @property
     def model(self) -> str:
         return self.config.model
 
-    @property
-    def streams(self) -> int:
-        return self.channels.streams
-
-    def connect(self) -> AbstractAsyncContextManager[GoogleConnection]:
-        return open_stream(self.channels, self.config, within=self.open_timeout)
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[GoogleConnection]:
+        self.streams += 1
+        try:
+            async with open_stream(self.channels, self.config, within=self.open_timeout) as connection:
+                yield connection
+        finally:
+            self.streams -= 1
 
     def give_up_model(self, model: str, why: str) -> bool:
         if model == DEFAULT_MODEL:
@@ -71,5 +76,4 @@ class GoogleRecognizer:
 
     async def check(self) -> None:
         """Send a single request; look for the credentials first, if there were none."""
-        await self.channels.start()
         await self._check.recognize(SILENCE)

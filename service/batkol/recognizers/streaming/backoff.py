@@ -13,6 +13,7 @@ from batkol.backoff import Backoff
 from batkol.recognizers.streaming.errors import STALLED, Next, SpeechError
 from batkol.recognizers.streaming.events import SessionDelegate, StreamFailed
 from batkol.recognizers.streaming.options import StreamingOptions
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.recognizers.streaming.stream import Stream
 
 _FORGIVEN: Final = 10.0  # seconds a stream has lived after which its end is the first of its kind again
@@ -37,8 +38,8 @@ class StreamBackoff:
         self._backoff = Backoff(first_s=options.first_retry, longest_s=_LONGEST_WAIT)
         self._failures = 0  # streams in a row that came to nothing
 
-    def answered(self) -> None:
-        """A stream works: what was is forgiven."""
+    def forgive(self) -> None:
+        """A stream works, or another recognizer takes over: what was is forgiven."""
         self._failures = 0
 
     async def after(self, error: SpeechError, stream: Stream, *, lived: float) -> None:
@@ -58,16 +59,15 @@ class StreamBackoff:
             case Next.REMODEL if stream.recognizer.give_up_model(stream.model, str(error)):
                 return
             case Next.ROTATE | Next.REOPEN | Next.REPLAY:
-                await self._try_again(error)
+                await self._try_again(error, stream.recognizer)
             case _:
-                self._delegate.observe(StreamFailed(error))
+                self._delegate.observe(StreamFailed(error, stream.recognizer.name))
                 raise error
 
-    async def _try_again(self, error: SpeechError) -> None:
-        self._delegate.observe(StreamFailed(error))
+    async def _try_again(self, error: SpeechError, recognizer: StreamingRecognizer) -> None:
+        self._delegate.observe(StreamFailed(error, recognizer.name))
         self._failures += 1
-        most = 1 if error.reason == STALLED else self._options.attempts
-        if self._failures > most or not self._delegate.may_try():
+        if self._failures > self._most(error, recognizer) or not self._delegate.may_try(recognizer):
             raise error
         try:
             async with asyncio.timeout(self._backoff.wait_s(self._failures - 1)):
@@ -75,3 +75,10 @@ class StreamBackoff:
         except TimeoutError:
             return
         raise error
+
+    def _most(self, error: SpeechError, recognizer: StreamingRecognizer) -> int:
+        """Return how many streams of a recognizer may fail in a row: fewer where another one can take over."""
+        another = self._delegate.has_another(recognizer)
+        if error.reason == STALLED:
+            return 0 if another else 1
+        return 1 if another else self._options.attempts

@@ -6,11 +6,12 @@ need it.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from batkol.recognizers.streaming.errors import SpeechError
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.recognizers.streaming.stream import Stream
 from batkol.speech.rotation import Cut
 
@@ -28,13 +29,16 @@ class StreamEnded(msgspec.Struct, frozen=True):
 
 
 class StreamAnswered(msgspec.Struct, frozen=True):
-    """A new stream has answered for the first time."""
+    """A new stream of `recognizer`, a name, has answered for the first time."""
+
+    recognizer: str
 
 
 class StreamFailed(msgspec.Struct, frozen=True):
-    """A stream could not be opened, or died."""
+    """A stream of `recognizer`, a name, could not be opened, or died."""
 
     error: SpeechError
+    recognizer: str
 
 
 class AudioLost(msgspec.Struct, frozen=True):
@@ -45,16 +49,33 @@ class AudioLost(msgspec.Struct, frozen=True):
 
 
 class StreamRotated(msgspec.Struct, frozen=True):
-    """Another stream has taken over, by plan."""
+    """A stream of `recognizer`, a name, has taken over by plan."""
 
     cut: Cut
+    recognizer: str
 
 
 class StreamReplaced(msgspec.Struct, frozen=True):
-    """Another stream continues after a fault, with so much audio sent again."""
+    """A stream of `recognizer`, a name, continues after a fault, with so much audio sent again."""
 
     reason: str
     replayed_ms: int
+    recognizer: str
+
+
+class RecognizerChanged(msgspec.Struct, frozen=True):
+    """Another recognizer hears the call from now on. `reason` is a fault's, or `CHOSEN`."""
+
+    before: str
+    after: str
+    reason: str
+
+
+class ChangeFailed(msgspec.Struct, frozen=True):
+    """The call was to change to `recognizer`, a name, and its stream could not be opened; the old stream continues."""
+
+    recognizer: str
+    error: SpeechError
 
 
 class AudioDropped(msgspec.Struct, frozen=True):
@@ -72,7 +93,12 @@ StreamEvent: TypeAlias = (
     | StreamRotated
     | StreamReplaced
     | AudioDropped
+    | RecognizerChanged
+    | ChangeFailed
 )
+
+CHOSEN: Final = "chosen"
+"""The reason of a change of recognizers by the flag, or back to the one that the call prefers."""
 
 
 class SessionDelegate(Protocol):
@@ -82,8 +108,16 @@ class SessionDelegate(Protocol):
         """Return the first sample that an utterance still waits for; the end of the audio if none does."""
         ...
 
-    def may_try(self) -> bool:
+    def may_try(self, recognizer: StreamingRecognizer) -> bool:
         """Whether a stream may be opened in place of a broken one; the process may have had enough of it."""
+        ...
+
+    def has_another(self, recognizer: StreamingRecognizer) -> bool:
+        """Whether another recognizer could take the call over, if this one failed it now. Changes nothing."""
+        ...
+
+    def another(self, failed: StreamingRecognizer, error: SpeechError) -> StreamingRecognizer | None:
+        """A recognizer has failed the call: return the one that takes over, or None."""
         ...
 
     def observe(self, event: StreamEvent) -> None:

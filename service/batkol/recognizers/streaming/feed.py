@@ -13,7 +13,7 @@ from batkol.recognizers.streaming.connection import Connection
 from batkol.recognizers.streaming.options import OnWritten
 from batkol.recognizers.streaming.traits import Traits
 from batkol.speech.pacing import Pace
-from batkol.speech.timeline import Passage
+from batkol.speech.passage import Passage
 
 
 class AudioFeed:

@@ -10,17 +10,19 @@ from batkol.audio.mulaw import SAMPLE_RATE
 
 CLOSE_TIMEOUT: Final = 5.0  # seconds for the last final after the half-close
 STALL: Final = 5.0  # seconds of speech without any answer that make a stream suspect
+IMPATIENCE: Final = 2.0  # the same where another recognizer can take over, and for its opening
 
 OnWritten = Callable[[float], None]
-OnRotationFailed = Callable[[str], None]
+OnRotationFailed = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingOptions:
-    """`on_written` gets the seconds from offering to writing, `on_rotation_failed` the reason. Times in seconds."""
+    """`on_written` gets the seconds from offering to writing, `on_rotation_failed` the reason and the
+    recognizer's name. Times in seconds."""
 
     on_written: OnWritten
-    on_rotation_failed: OnRotationFailed = lambda _: None
+    on_rotation_failed: OnRotationFailed = lambda *_: None
     close_timeout: float = CLOSE_TIMEOUT
     replay_limit: int = 10 * SAMPLE_RATE
     """The most samples that are sent again after a fault."""
@@ -30,3 +32,5 @@ class StreamingOptions:
     """Streams that may fail in a row before the session gives up."""
     stall: float = STALL
     """Speech without any answer that makes a stream suspect."""
+    impatience: float = IMPATIENCE
+    """The same where another recognizer can take over; a stream that is not open by then is given up, too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -21,12 +22,22 @@ class StreamingRecognizer(Protocol):
         ...
 
     @property
+    def endpoint(self) -> str:
+        """The host that it is asked at, for traces and status; never with a secret."""
+        ...
+
+    @property
     def model(self) -> str:
         """The model that the next stream asks for."""
         ...
 
     @property
     def traits(self) -> Traits: ...
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """The reasons of its error table, for metrics that begin at zero."""
+        ...
 
     @property
     def streams(self) -> int:

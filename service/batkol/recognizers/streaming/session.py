@@ -81,6 +81,19 @@ class StreamingSTTSession:
         if spans:
             self._streams.offer(spans[-1][1])
 
+    @property
+    def recognizer(self) -> StreamingRecognizer:
+        """The recognizer that hears the call."""
+        return self._streams.recognizer
+
+    def switch(self, recognizer: StreamingRecognizer, at: int) -> None:
+        """Have another recognizer hear the call from sample `at` on: one planned cut, make before break."""
+        self._streams.switch(recognizer, at)
+
+    def finalize(self) -> None:
+        """Have the text of all that was pushed made final, where the recognizer can do that."""
+        self._streams.flush()
+
     def set_silent(self, *, quiet: bool) -> None:
         """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
         self._streams.set_silent(quiet=quiet)

@@ -17,8 +17,8 @@ from batkol.recognizers.streaming.errors import NOT_ENDED, Next, SpeechError
 from batkol.recognizers.streaming.feed import AudioFeed
 from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.streaming.recognizer import StreamingRecognizer
+from batkol.speech.passage import Passage
 from batkol.speech.results import Portion
-from batkol.speech.timeline import Passage
 
 
 class StreamListener(Protocol):
@@ -106,6 +106,10 @@ class Stream:
         """Give the stream up: it ends now, with this error."""
         if not self._failing.done():
             self._failing.set_result(error)
+
+    def refuse(self, error: SpeechError) -> None:
+        """Note why the stream is cancelled before it is open."""
+        self.error = error
 
     async def run(self) -> None:
         """Own the stream until it has ended; `error` has the fault. Cancelling it cancels the stream."""

@@ -49,6 +49,6 @@ class Traits:
     """Samples of one `Connection.write` at most."""
 
     def __post_init__(self) -> None:
-        """Refuse a rotation without time to wait for silence."""
-        if self.rotate_by <= self.rotate_after:
-            raise ValueError("rotate_by must be later than rotate_after")
+        """Refuse a rotation that is over before it begins."""
+        if self.rotate_by < self.rotate_after:
+            raise ValueError("rotate_by must not be earlier than rotate_after")

@@ -1,0 +1,97 @@
+"""A recognizer without word times and with sessions of ten minutes, which announces their end. In virtual time.
+
+Gemini Transcribe Live is of this kind: interims are the whole utterance so far, a final comes where the caller pauses
+or where it is asked for, neither has any time, and a session ends ten minutes after it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from batkol.recognizers.streaming.events import AudioLost, StreamReplaced, StreamRotated
+from batkol.speech.rotation import Why
+from batkol.voices.marked.voice import WORDS, script
+from support.speech.memory_vendor import UNTIMED, broken
+from support.speech.vendor_call import VendorCall, vendor_call
+from support.time.waiting import until
+
+pytestmark = pytest.mark.virtual_time
+
+NAME = "gemini/transcribe-live"
+SHORT = replace(UNTIMED, limit=20.0, rotate_after=8.0, rotate_by=12.0)
+TALK = script([WORDS[at : at + 4] for at in range(0, 24, 4)], gap_ms=2500)
+MONOLOGUE = script([[*WORDS] * 2])
+"""One utterance without a pause."""
+
+
+def cuts(call: VendorCall) -> list[Why]:
+    return [each.cut.why for each in call.told.of(StreamRotated)]
+
+
+async def say_all(call: VendorCall) -> None:
+    for index in range(len(call.spoken.utterances)):
+        await call.say(index)
+
+
+async def test_a_session_is_replaced_in_silence_before_its_ten_minutes_are_over() -> None:
+    async with vendor_call(TALK, traits={NAME: SHORT}) as call:
+        await say_all(call)
+
+    assert call.text == TALK.text
+    assert cuts(call)
+    assert set(cuts(call)) == {Why.SILENCE}
+    assert (call.told.of(AudioLost), call.told.of(StreamReplaced), call.single.asked) == ([], [], [])
+
+
+async def test_a_session_that_announces_its_end_is_replaced_well_before_that() -> None:
+    async with vendor_call(TALK, traits={NAME: UNTIMED}) as call:
+        call.vendors[0].goes_away_after = 6.0
+        await say_all(call)
+
+    assert call.text == TALK.text
+    assert cuts(call)
+    assert call.told.of(StreamReplaced) == []
+
+
+async def test_a_caller_who_never_pauses_loses_no_word_where_the_session_must_change() -> None:
+    async with vendor_call(MONOLOGUE, traits={NAME: SHORT}) as call:
+        await say_all(call)
+
+    assert set(cuts(call)) == {Why.FORCED}
+    assert call.text == MONOLOGUE.text
+    assert call.single.asked == []
+
+
+async def test_a_caller_who_never_pauses_loses_no_word_where_the_vendor_announces_the_end() -> None:
+    async with vendor_call(MONOLOGUE, traits={NAME: UNTIMED}) as call:
+        call.vendors[0].goes_away_after, call.vendors[0].notice = 7.0, 12.0
+        await say_all(call)
+
+    assert set(cuts(call)) == {Why.FORCED}
+    assert call.text == MONOLOGUE.text
+    assert call.told.of(StreamReplaced) == []
+
+
+async def test_a_session_that_ends_without_a_word_is_replayed_from_the_last_final() -> None:
+    async with vendor_call(TALK, traits={NAME: UNTIMED}) as call:
+        await call.say(0)
+        await call.begin(1, words=3)
+        call.vendors[0].die(broken())
+        await call.end(1)
+        await until(lambda: 1 in call.told.texts)
+        for index in range(2, len(TALK.utterances)):
+            await call.say(index)
+
+    assert call.text == TALK.text
+    assert [each.reason for each in call.told.of(StreamReplaced)] == ["unavailable"]
+    assert call.single.asked == []
+
+
+async def test_every_utterance_keeps_its_own_words_though_no_word_has_a_time() -> None:
+    async with vendor_call(TALK, traits={NAME: SHORT}) as call:
+        await say_all(call)
+
+    heard = {**call.told.texts, **dict(call.told.revisions)}
+    assert [heard[index] for index in sorted(heard)] == [span.text for span in TALK.utterances]
