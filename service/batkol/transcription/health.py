@@ -45,7 +45,7 @@ class Health:
         together = [step.breaker for step in recognizers.streaming if step.stands_with_single]
         self._google = VendorCheck("Google", lambda: check.recognize(SILENCE), asked=self._single, others=together)
         self._own = {
-            step.name: VendorCheck(step.name, step.recognizer.check, asked=step.breaker)
+            step.name: VendorCheck(step.recognizer.vendor, step.recognizer.check, asked=step.breaker)
             for step in recognizers.streaming
             if not step.stands_with_single
         }

@@ -174,8 +174,10 @@ class Streaming:
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        if self._finalize_at is not None and now >= self._finalize_at and self._session is not None:
-            self._finalize_at = None
+        if self._finalize_at is None or now < self._finalize_at:
+            return
+        self._finalize_at = None
+        if self._session is not None:
             self.flush()
             self._session.finalize()
 

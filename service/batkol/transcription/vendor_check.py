@@ -50,7 +50,7 @@ class VendorCheck:
         self.vendor = vendor
         self.state = CheckState.NOT_ASKED
         self.at: float | None = None
-        """When the vendor answered last, or was given up, by the loop's clock."""
+        """Time of the newest answer, or of giving up, by the loop's clock."""
         self.failure = StepFailure("")
         self.refused = asyncio.Event()
         """Set by a refusal that a call met."""

@@ -61,12 +61,12 @@ async def test_a_call_begins_with_the_recognizer_that_its_flag_names() -> None:
 
 
 async def test_a_name_that_there_is_not_changes_nothing() -> None:
-    async with vendor_call(THREE) as call:
+    async with vendor_call(THREE, preferred=SECOND) as call:
         await call.say(0)
         call.preferred = "third/c"
         await call.say(1)
 
-    assert (by(call), call.changes) == ([FIRST, FIRST], [])
+    assert (by(call), call.changes) == ([SECOND, SECOND], [])
 
 
 @pytest.mark.parametrize("step", [Next.REPLAY, Next.COOL_OFF, Next.MISCONFIGURED])

@@ -22,6 +22,7 @@ from batkol.voices.marked.voice import SpokenAudio, SpokenWord
 from support.speech.observer import Observed
 
 LATENCY_S: Final = 0.15
+OPEN_TIMEOUT_S: Final = 5.0
 PAUSE: Final = 4800  # samples of silence behind a word after which a vendor makes its text final
 
 TIMED: Final = Traits(
@@ -71,6 +72,7 @@ class MemoryVendor:
     connections: list[MemoryConnection] = field(default_factory=list)
     streams: int = 0
     checks: int = 0
+    vendor: str = "Vendor"
     endpoint: str = "vendor.example"
     reasons: tuple[str, ...] = ("unavailable",)
 
@@ -92,7 +94,8 @@ class MemoryVendor:
         self.streams += 1
         try:
             if self.hangs:
-                await asyncio.Event().wait()
+                await asyncio.sleep(OPEN_TIMEOUT_S)
+                raise broken("deadline")
             if self.refusal is not None:
                 raise self.refusal
             connection = MemoryConnection(self, opening.passage.base)

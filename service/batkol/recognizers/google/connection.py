@@ -25,7 +25,7 @@ STREAM_TIMEOUT: Final = 330.0  # seconds; Google ends a stream at 305
 
 
 class GoogleConnection:
-    """A stream that is open; see `batkol.recognizers.streaming.connection.Connection`."""
+    """A stream that is open; see `batkol.recognizers.streaming.connection.StreamConnection`."""
 
     def __init__(self, call: Any, ending: StreamEnding, *, client: Any, channels: Channels) -> None:
         self._call = call

@@ -42,6 +42,8 @@ def traits(*, rotate_after: float = 240.0, rotate_by: float = 285.0, replay_rate
 class GoogleRecognizer:
     """One per process; see `batkol.recognizers.streaming.recognizer.StreamingRecognizer`."""
 
+    vendor: Final = "Google"
+
     def __init__(
         self, channels: Channels, config: RecognitionConfig, *, traits: Traits, open_timeout: float = OPEN_TIMEOUT
     ) -> None:

@@ -24,7 +24,7 @@ class GoingAway(msgspec.Struct, frozen=True):
     within: float
 
 
-class Connection(Protocol):
+class StreamConnection(Protocol):
     """One open connection. `write`, `flush` and `half_close` are called by one task in that order, `read` by another.
 
     Cancelling any of them ends the stream: the adapter's `connect` closes the connection then. A foreign exception

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from batkol.audio.ring import Ring
-from batkol.recognizers.streaming.connection import Connection
+from batkol.recognizers.streaming.connection import StreamConnection
 from batkol.recognizers.streaming.options import OnWritten
 from batkol.recognizers.streaming.traits import Traits
 from batkol.speech.pacing import Pace
@@ -79,7 +79,7 @@ class AudioFeed:
         self._ending = True
         self._more.set()
 
-    async def run(self, connection: Connection) -> None:
+    async def run(self, connection: StreamConnection) -> None:
         """Write audio as it is offered; returns after the half-close. Raises what the connection raises."""
         while True:
             await self._more.wait()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from batkol.recognizers.streaming.connection import Connection
+from batkol.recognizers.streaming.connection import StreamConnection
 from batkol.recognizers.streaming.traits import Traits
 
 
@@ -19,6 +19,11 @@ class StreamingRecognizer(Protocol):
 
         It labels metrics, traces, status and events, and is what the flag `recognizer` gives.
         """
+        ...
+
+    @property
+    def vendor(self) -> str:
+        """The vendor's name, for people: `Google`."""
         ...
 
     @property
@@ -44,7 +49,7 @@ class StreamingRecognizer(Protocol):
         """Streams that are open or being opened."""
         ...
 
-    def connect(self) -> AbstractAsyncContextManager[Connection]:
+    def connect(self) -> AbstractAsyncContextManager[StreamConnection]:
         """Open a connection, to which audio can be written at once; leaving it closes it.
 
         Bounded by the adapter (5 s). Entering raises `SpeechError`: `NO_STREAM_FREE` with `Next.COOL_OFF` if this

@@ -12,7 +12,7 @@ class SpeechWatch:
 
     def __init__(self, now: float) -> None:
         self.quiet_since: float | None = now
-        """When silence began; None while the caller speaks."""
+        """Beginning of the silence; None while the caller speaks."""
         self._spoken_since = 0.0
 
     def set_silent(self, now: float, *, quiet: bool) -> None:

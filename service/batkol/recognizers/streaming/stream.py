@@ -12,7 +12,7 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.ring import Ring
-from batkol.recognizers.streaming.connection import Connection, ConnectionEnded, GoingAway
+from batkol.recognizers.streaming.connection import ConnectionEnded, GoingAway, StreamConnection
 from batkol.recognizers.streaming.errors import NOT_ENDED, Next, SpeechError
 from batkol.recognizers.streaming.feed import AudioFeed
 from batkol.recognizers.streaming.options import StreamingOptions
@@ -129,7 +129,8 @@ class Stream:
             self.opened.set()
             self._listener.on_over(self)
 
-    async def _converse(self, connection: Connection) -> None:
+    async def _converse(self, connection: StreamConnection) -> None:
+        vendor = self.recognizer.vendor
         sending = asyncio.create_task(self._send(connection), name="stt.send")
         reading = asyncio.create_task(self._read(connection), name="stt.read")
         try:
@@ -146,27 +147,25 @@ class Stream:
                 waited = (reading, self._failing)
                 await asyncio.wait(waited, timeout=self._close_timeout, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
-                self._log.warning(
-                    "[STT] the recognizer did not end a half-closed stream in time; the service cancels it"
-                )
-                raise SpeechError("the recognizer did not end the stream", reason=NOT_ENDED, next_step=Next.REPLAY)
+                self._log.warning(f"[STT] {vendor} did not end a half-closed stream in time; the service cancels it")
+                raise SpeechError(f"{vendor} did not end the stream", reason=NOT_ENDED, next_step=Next.REPLAY)
             if (fault := reading.exception()) is not None:
                 raise _translated(fault) from fault
             if not self.finishing:
-                raise SpeechError("the recognizer ended the stream", reason="ended", next_step=Next.REPLAY)
+                raise SpeechError(f"{vendor} ended the stream", reason="ended", next_step=Next.REPLAY)
         finally:
             for task in (sending, reading):
                 task.cancel()
             await asyncio.gather(sending, reading, return_exceptions=True)
 
-    async def _send(self, connection: Connection) -> None:
+    async def _send(self, connection: StreamConnection) -> None:
         """Write audio until the half-close. If the recognizer ends the stream first, wait: `_read` has the reason."""
         try:
             await self._feed.run(connection)
         except ConnectionEnded:
             await asyncio.Event().wait()
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: StreamConnection) -> None:
         while (answer := await connection.read()) is not None:
             if isinstance(answer, GoingAway):
                 self._listener.on_going_away(self, answer.within)

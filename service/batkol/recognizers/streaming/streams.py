@@ -59,7 +59,7 @@ class Streams:
         self.current: Stream | None = None
         """The stream that it goes to."""
         self.rotation: Rotation | None = None
-        """When the newest stream is to be replaced."""
+        """The rotation of the newest stream."""
         self.committed = False
         """Whether a final came since the last look."""
         self.skipped = 0

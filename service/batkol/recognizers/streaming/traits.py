@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Traits:
     """Times in seconds, audio in samples (8 samples = 1 ms).
 
-    Whatever is false or None here is worked around by the session: without word times the words at a seam are told
-    apart by their text alone.
+    The session works around whatever is false or None here: without word times it distinguishes the words at a seam
+    by their text alone.
     """
 
     limit: float | None
@@ -37,7 +37,7 @@ class Traits:
     """Whether the words of an interim have times."""
 
     can_flush: bool = False
-    """Whether `Connection.flush` makes the text so far final."""
+    """Whether `StreamConnection.flush` makes the text so far final."""
 
     concurrency: int = 0
     """Streams that this process may hold at once; 0: any number."""
@@ -46,7 +46,7 @@ class Traits:
     """Speed of audio that is sent again, in multiples of real time; infinite: at once."""
 
     longest_message: int = 12_800
-    """Samples of one `Connection.write` at most."""
+    """Samples of one `StreamConnection.write` at most."""
 
     def __post_init__(self) -> None:
         """Refuse a rotation that is over before it begins."""
