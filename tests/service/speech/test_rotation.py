@@ -38,6 +38,23 @@ def test_silence_is_used_once_it_is_sure() -> None:
     assert cut == Cut(Why.SILENCE, int(244.5 * SECOND), int(244.5 * SECOND), 2000)
 
 
+def test_an_announced_end_brings_the_rotation_forward_and_its_last_moment_well_before_that_end() -> None:
+    machine = rotation()
+    machine.hurry(1100, within=50)
+
+    assert machine.may(1100)
+    assert machine.cut(1101, standing(101, quiet=1100)) is not None
+    assert machine.cut(1139.9, standing(139.9)) is None
+    assert machine.deadline(1100, None) == 1140
+    forced = machine.cut(1140, standing(140))
+    assert forced is not None
+    assert forced.why is Why.FORCED
+
+    late = rotation()
+    late.hurry(1280, within=50)
+    assert late.deadline(1280, None) == 1285, "the rotation was due before that"
+
+
 def test_a_caller_who_speaks_is_left_alone_until_a_final_or_the_last_moment() -> None:
     machine = rotation()
 
