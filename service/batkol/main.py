@@ -22,7 +22,7 @@ import uvloop
 from batkol import __version__
 from batkol.chat.command import chat
 from batkol.commands.call import call
-from batkol.commands.doubles import llm_double, speech_double, twilio_double, voice_double
+from batkol.commands.doubles import llm_double, soniox_double, speech_double, twilio_double, voice_double
 from batkol.commands.env_file import FILE, NO_FILE, EnvFileNews, EnvFileOption
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from batkol.telemetry.logs import LogWriter
 
 RESERVED: Final = "batkol.reserved"
-DOUBLES: Final = ("speech-double", "llm-double", "voice-double", "twilio-double")
+DOUBLES: Final = ("speech-double", "soniox-double", "llm-double", "voice-double", "twilio-double")
 FOR_PEOPLE: Final = frozenset({"demo", "chat", "call", "gonogo", *DOUBLES})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
 
@@ -183,6 +183,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(sinks, name="sinks")
 app.command()(call)
 app.command("speech-double")(speech_double)
+app.command("soniox-double")(soniox_double)
 app.command("llm-double")(llm_double)
 app.command("voice-double")(voice_double)
 app.command("twilio-double")(twilio_double)

@@ -1,4 +1,4 @@
-"""`batkol speech-double`, `llm-double`, `voice-double` and `twilio-double`."""
+"""`batkol speech-double`, `soniox-double`, `llm-double`, `voice-double` and `twilio-double`."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs
 
@@ -51,6 +51,31 @@ def speech_double(
     except BatkolError as error:
         refuse(error)
     exit_with(cli.carry_out(cli.SpeechDoubleOptions(read, host, port, control_port, faults), console(no_color=True)))
+
+
+def soniox_double(
+    *,
+    host: Host = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", callback=_port, help="The port of the WebSocket; 0 selects a free port.")
+    ] = 9100,
+    control_port: ControlPort = 9101,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A limit or a pace of the double, such as sessions=2."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "half_open", "when": "audio"}'))
+    ] = None,
+) -> None:
+    """Run the double of Soniox's recognition, a strict stand-in for tests, which hears the synthetic voice."""
+    from batkol.simulators import soniox_double_cli as cli
+
+    try:
+        read, faults = cli.settings_from(settings or ()), cli.faults_from(fault or ())
+    except BatkolError as error:
+        refuse(error)
+    exit_with(cli.carry_out(cli.SonioxDoubleOptions(read, host, port, control_port, faults), console(no_color=True)))
 
 
 def llm_double(

@@ -1,0 +1,1 @@
+"""A double of Soniox's real-time speech recognition."""
