@@ -34,7 +34,7 @@ class _Settling(NamedTuple):
     """Tokens that become final, and the marker that follows them, if one does."""
 
     due: float
-    count: int
+    tokens: int
     position: int
     marker: str
 
@@ -224,7 +224,7 @@ class SonioxListener:
         messages = []
         while self._settlings and self._settlings[0].due <= now:
             settling = self._settlings.popleft()
-            messages += self._transcript.settle(settling.count, settling.position, settling.marker)
+            messages += self._transcript.settle(settling.tokens, settling.position, settling.marker)
         if self._finishing:
             if not self._settlings:
                 self.finished = True

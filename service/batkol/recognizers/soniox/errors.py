@@ -1,0 +1,111 @@
+"""Soniox's errors, translated once: a code first, its type and its text only to refine it.
+
+Each row of `TABLE` is one class of end a session can come to, in the order they are tried. Codes are HTTP's: Soniox's
+messages have them, and so has the answer to a handshake. Types and texts are Soniox's (soniox.com/docs, errors); they
+are matched in lower case.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from batkol.recognizers.soniox.wire import SonioxResponse
+from batkol.recognizers.streaming.errors import ErrorRow, Next, SpeechError, find_row
+
+TABLE: Final[tuple[ErrorRow[int], ...]] = (
+    ErrorRow(503, "cannot continue", "restart", Next.ROTATE),  # "Immediately start a new request"
+    ErrorRow(413, "", "session_limit", Next.ROTATE),
+    ErrorRow(400, "audio is too long", "session_limit", Next.ROTATE),
+    ErrorRow(408, "", "no_audio", Next.REOPEN),
+    ErrorRow(400, "no audio", "no_audio", Next.REOPEN),
+    ErrorRow(400, "too much audio", "pacing", Next.COOL_OFF),
+    ErrorRow(429, "rate limit", "rate_limit", Next.COOL_OFF),
+    ErrorRow(429, "", "quota", Next.COOL_OFF),
+    ErrorRow(402, "", "payment_required", Next.MISCONFIGURED),
+    ErrorRow(401, "", "unauthenticated", Next.MISCONFIGURED),
+    ErrorRow(403, "", "permission_denied", Next.MISCONFIGURED),
+    ErrorRow(400, "model", "model", Next.MISCONFIGURED),
+    ErrorRow(400, "", "invalid_argument", Next.MISCONFIGURED),
+    ErrorRow(404, "", "not_found", Next.MISCONFIGURED),
+    ErrorRow(500, "", "internal", Next.REPLAY),
+    ErrorRow(502, "", "unavailable", Next.REPLAY),
+    ErrorRow(503, "", "unavailable", Next.REPLAY),
+    ErrorRow(504, "", "unavailable", Next.REPLAY),
+)
+_OTHERWISE: Final = ErrorRow(0, "", "unknown", Next.REPLAY)
+
+CERTIFICATE: Final = "certificate"
+"""The reason when the server's certificate is none that this machine trusts."""
+HALF_OPEN: Final = "half_open"
+"""The reason when nobody answers a ping, though the socket is open."""
+
+REMEDIES: Final = {
+    "quota": (
+        "Soniox lets an account have 10 sessions at once: lower SONIOX_MAX_STREAMS so that all pods together stay "
+        "below it, or ask for more in the Soniox Console."
+    ),
+    "rate_limit": "Soniox lets an account begin 100 sessions a minute: ask for more in the Soniox Console.",
+    "payment_required": "Add funds, or raise the monthly budget, in the Soniox Console; nothing has to be restarted.",
+    "unauthenticated": "Set SONIOX_API_KEY to a key of the Soniox Console, and restart the service.",
+    "permission_denied": "Give the key in SONIOX_API_KEY the permission for real-time recognition, or set another.",
+    "model": "Name a real-time model that Soniox has: STT_RECOGNIZER=soniox/stt-rt-v5.",
+    "invalid_argument": "Soniox refuses the session's settings: check SONIOX_URL, the language and STT_PHRASES.",
+    "not_found": "SONIOX_URL leads to no recognizer: its path is /transcribe-websocket.",
+    CERTIFICATE: "Give the service the certificate authority of the server or proxy at SONIOX_URL (SSL_CERT_FILE).",
+}
+"""What the person who set the account up can do, by reason; for any other reason waiting is all there is to do."""
+
+
+def classify(code: int, text: str) -> ErrorRow[int]:
+    """Find the row of the table for a code, with its type and its text."""
+    return find_row(TABLE, code, text) or _OTHERWISE
+
+
+def ended(response: SonioxResponse, *, key: str) -> SpeechError:
+    """Return the error of a message that has one. Its text never has a caller's words, and here never the key."""
+    code, said = response.error_code or 0, f"{response.error_type}: {response.error_message}"
+    if key:
+        said = said.replace(key, "…")
+    return _error(f"{code} {said}", classify(code, said), f"soniox_{code}")
+
+
+def refused(error: Exception) -> SpeechError:
+    """Translate what opening a connection raised."""
+    if isinstance(error, InvalidStatus):
+        code = error.response.status_code
+        return _error(f"the handshake was answered with {code}", classify(code, ""), f"http_{code}")
+    if isinstance(error, TimeoutError):
+        return _local("no connection to Soniox in time", "deadline")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        row = ErrorRow(0, "", CERTIFICATE, Next.MISCONFIGURED)
+        return _error(f"Soniox's certificate is refused: {error.verify_message}", row, "tls")
+    if isinstance(error, WebSocketException):
+        return _local("the answer to the handshake was none of a WebSocket", "unavailable")
+    return _local(f"Soniox cannot be reached: {type(error).__name__}", "unavailable")
+
+
+def closed(error: ConnectionClosed) -> SpeechError:
+    """Translate the end of a connection on which Soniox said nothing about it."""
+    code = error.rcvd.code if error.rcvd is not None else 1006
+    return _local(f"the connection to Soniox was closed ({code})", "closed", f"close_{code}")
+
+
+def half_open(after_s: float) -> SpeechError:
+    """Return the error of a connection on which a ping was not answered."""
+    return _local(f"Soniox answered no ping for {after_s:g} s", HALF_OPEN, HALF_OPEN)
+
+
+def unreadable() -> SpeechError:
+    """Return the error of a message that is none of Soniox's."""
+    return _local("Soniox sent a message that is none of its protocol", "unreadable")
+
+
+def _local(text: str, reason: str, code: str = "") -> SpeechError:
+    return SpeechError(text, reason=reason, next_step=Next.REPLAY, code=code or reason)
+
+
+def _error(text: str, row: ErrorRow[int], code: str) -> SpeechError:
+    return SpeechError(text, reason=row.reason, next_step=row.next, code=code, remedy=REMEDIES.get(row.reason, ""))

@@ -1,0 +1,80 @@
+"""Soniox's messages (soniox.com/docs, WebSocket API): what is sent as text, and what comes.
+
+Audio goes out as binary messages, mu-law as it came from Twilio. An empty message ends the audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from batkol.audio.mulaw import SAMPLE_RATE
+
+FINALIZE: Final = '{"type":"finalize"}'
+KEEP_ALIVE: Final = '{"type":"keepalive"}'
+END_OF_AUDIO: Final = b""
+
+MOST_CONTEXT: Final = 10_000
+"""Characters that the context of a session may have."""
+
+
+class SonioxToken(msgspec.Struct, frozen=True):
+    """A piece of text, and where it was spoken. A marker has neither a time nor a meaning as text."""
+
+    text: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    is_final: bool = False
+
+
+class SonioxResponse(msgspec.Struct, frozen=True):
+    """One message of Soniox's: tokens, the last message of a session, or the error that ends it."""
+
+    tokens: Sequence[SonioxToken] = ()
+    final_audio_proc_ms: int = 0
+    total_audio_proc_ms: int = 0
+    finished: bool = False
+    error_code: int | None = None
+    error_type: str = ""
+    error_message: str = ""
+
+
+_DECODER: Final = msgspec.json.Decoder(SonioxResponse)
+
+
+def parse(message: str | bytes) -> SonioxResponse:
+    """Read one message. Raises `msgspec.MsgspecError`."""
+    return _DECODER.decode(message)
+
+
+def start_message(*, model: str, language: str, phrases: Sequence[str] = ()) -> str:
+    """Return the first message of a session: what it hears, and nothing that says who asks."""
+    start: dict[str, Any] = {
+        "model": model,
+        "audio_format": "mulaw",
+        "sample_rate": SAMPLE_RATE,
+        "num_channels": 1,
+        "language_hints": [language],
+        "language_hints_strict": True,
+    }
+    if phrases:
+        start["context"] = {"terms": _within_limits(phrases)}
+    return msgspec.json.encode(start).decode()
+
+
+def soniox_language(bcp47: str) -> str:
+    """Return Soniox's code of a language, which has two letters; Google's `iw` is `he`."""
+    return bcp47.partition("-")[0].lower().replace("iw", "he")
+
+
+def _within_limits(phrases: Sequence[str]) -> list[str]:
+    """Return as many phrases, from the first one on, as a session may have."""
+    kept, room = [], MOST_CONTEXT - 100
+    for phrase in phrases:
+        room -= len(phrase) + 3
+        if room < 0:
+            break
+        kept.append(phrase)
+    return kept
