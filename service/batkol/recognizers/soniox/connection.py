@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -164,11 +164,10 @@ async def open_session(endpoint: SonioxEndpoint) -> AsyncIterator[SonioxConnecti
     connection = SonioxConnection(socket, endpoint)
     watching: asyncio.Task[None] | None = None
     try:
-        await socket.send(endpoint.start)
+        with suppress(ConnectionClosed):  # refused already: `read` has the reason
+            await socket.send(endpoint.start)
         watching = asyncio.create_task(connection.watch(), name="stt.watch")
         yield connection
-    except ConnectionClosed as error:  # of the start message
-        raise errors.closed(error) from error
     finally:
         if watching is not None:
             watching.cancel()

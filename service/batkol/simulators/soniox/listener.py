@@ -212,7 +212,7 @@ class SonioxListener:
             limits.append(self._settlings[0].due)
         if not self._finishing:
             limits.append(self._transcript.due)
-        return min(limits)
+        return min(limits, default=_FOREVER)
 
     def tick(self, now: float) -> list[dict[str, Any]]:
         """Return the messages that are due. Raises `SonioxRefusalError` at a limit, or if a fault strikes."""
