@@ -1,5 +1,6 @@
 """Tokens, joined to words and portions: what the codec makes of Soniox's messages, and of those of the double."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,12 +18,18 @@ from support.soniox.heard import HeardSession
 Piece = tuple[str, int, int]
 
 
-def _tokens(pieces: list[Piece], *, final: bool) -> list[dict[str, Any]]:
+def _tokens(pieces: Sequence[Piece], *, final: bool) -> list[dict[str, Any]]:
     return [{"text": text, "start_ms": start, "end_ms": end, "is_final": final} for text, start, end in pieces]
 
 
 def _response(
-    final: list[Piece], rest: list[Piece] = [], *, heard: int = 0, settled: int = 0, marker: str = "", **more: Any
+    final: Sequence[Piece],
+    rest: Sequence[Piece] = (),
+    *,
+    heard: int = 0,
+    settled: int = 0,
+    marker: str = "",
+    **more: Any,
 ) -> SonioxResponse:
     tokens = _tokens(final, final=True) + ([{"text": marker, "is_final": True}] if marker else [])
     message = {
