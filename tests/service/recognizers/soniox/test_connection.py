@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,10 @@ async def _failure(connection: SonioxConnection) -> SpeechError:
     with pytest.raises(SpeechError) as failed:
         await _rest(connection)
     return failed.value
+
+
+def _answered_since(connection: SonioxConnection, heard_at: float) -> bool:
+    return connection._heard_at > heard_at
 
 
 def _words(portions: Sequence[Portion]) -> str:
@@ -129,8 +135,7 @@ async def test_a_stalled_session_answers_pings_and_is_not_taken_for_dead() -> No
         await connection.write(SILENCE)
         reading = asyncio.create_task(connection.read())
         for _ in range(3):
-            beaten = connection._heard_at
-            await until(lambda heard=beaten: connection._heard_at > heard)
+            await until(partial(_answered_since, connection, connection._heard_at))
         double.inject(SonioxFault(kind=SonioxFaultKind.DROP, running=True))
         with pytest.raises(SpeechError) as closed:
             await reading
@@ -229,13 +234,9 @@ async def test_a_redirect_does_not_take_the_key_elsewhere() -> None:
 
 
 async def test_a_server_that_is_not_there_or_says_nothing_is_unavailable() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(-1)  # until the client has given up
-        writer.close()
-
     nobody = await _refusal(f"ws://127.0.0.1:{free_port()}/")
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        late = await _refusal(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", open_timeout=0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        late = await _refusal(f"ws://127.0.0.1:{silent.getsockname()[1]}/", open_timeout=0.05)
 
     assert [(error.reason, error.next) for error in (nobody, late)] == [
         ("unavailable", Next.REPLAY),

@@ -113,12 +113,13 @@ async def test_a_half_open_socket_answers_no_ping_and_a_stalled_session_does() -
             await socket.send(SILENCE)
         await (await stalled.ping())
         await until(lambda: double.records[1].ending)  # which Soniox notices; the client learns nothing of it
-        ping = await half_open.ping()
+        ping = asyncio.ensure_future(await half_open.ping())
         await (await stalled.ping())
 
         assert not ping.done()
         assert [record.ending for record in double.records] == ["", "broken"]
         half_open.transport.abort()
+        await asyncio.gather(ping, return_exceptions=True)
         await stalled.close()
 
 
