@@ -8,7 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
-from batkol.recognizers.soniox.connection import KEEP_ALIVE, SonioxConnection, SonioxEndpoint, open_session
+from batkol.recognizers.soniox.connection import (
+    KEEP_ALIVE,
+    PING_AFTER,
+    PONG_WITHIN,
+    SonioxConnection,
+    SonioxEndpoint,
+    open_session,
+)
 from batkol.recognizers.soniox.errors import refused
 from batkol.recognizers.soniox.wire import soniox_language, start_message
 from batkol.recognizers.streaming.connection import ConnectionEnded
@@ -60,6 +67,8 @@ class SonioxRecognizer:
         url: str = SONIOX_URL,
         phrases: Sequence[str] = (),
         open_timeout: float = 5.0,
+        ping_after: float = PING_AFTER,
+        pong_within: float = PONG_WITHIN,
     ) -> None:
         self.model = model
         self.name = f"{API}/{model}"
@@ -71,6 +80,8 @@ class SonioxRecognizer:
             start=start_message(model=model, language=soniox_language(language), phrases=phrases),
             tls=ssl.create_default_context() if url.startswith("wss:") else None,
             open_timeout=open_timeout,
+            ping_after=ping_after,
+            pong_within=pong_within,
         )
 
     @property
