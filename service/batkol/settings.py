@@ -1,7 +1,7 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-Those of recognition are in `batkol.recognizers.settings`, the store's in `batkol.store.settings`, the replies' in
-`batkol.conversation.settings` and `tool_settings`, those of how a call ends in `batkol.conversation.limit_settings`,
+Those of recognition are in `batkol.recognizers.settings` and `batkol.recognizers.soniox.settings`, the store's in
+`batkol.store.settings`, the replies' in `batkol.conversation.settings` and `tool_settings`, those of how a call ends in `batkol.conversation.limit_settings`,
 the answerers' in `batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`,
 the tokens' in `batkol.api_settings`, the console's in `batkol.console_settings`, the sinks' in `batkol.sinks.fields`,
 those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*`
@@ -31,6 +31,7 @@ from batkol.flags.provider import FlagsProvider
 from batkol.fleet.endpoint import endpoint
 from batkol.host_names import host_name
 from batkol.recognizers.settings import RecognitionFields
+from batkol.recognizers.soniox.settings import SonioxFields
 from batkol.sinks.fields import SinkFields
 from batkol.store.settings import StoreFields
 from batkol.stream_settings import StreamFields
@@ -56,6 +57,7 @@ class LogPartials(StrEnum):
 
 class Settings(
     RecognitionFields,
+    SonioxFields,
     StoreFields,
     ReplyFields,
     LimitFields,
@@ -99,6 +101,7 @@ class Settings(
         | ApiFields.tokens
         | StreamFields.tokens
         | RecognitionFields.tokens
+        | SonioxFields.tokens
     )
 
     # Voice activity

@@ -17,7 +17,7 @@ from batkol.recognizers.soniox.connection import (
     open_session,
 )
 from batkol.recognizers.soniox.errors import refused
-from batkol.recognizers.soniox.wire import soniox_language, start_message
+from batkol.recognizers.soniox.wire import SESSIONS, SONIOX_URL, soniox_language, start_message
 from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.recognizers.streaming.quota import StreamQuota
 from batkol.recognizers.streaming.traits import Traits
@@ -25,10 +25,7 @@ from batkol.recognizers.streaming.traits import Traits
 API: Final = "soniox"
 """The first half of the recognizers' names; the second is the model."""
 
-SONIOX_URL: Final = "wss://stt-rt.soniox.com/transcribe-websocket"
 DEFAULT_MODEL: Final = "stt-rt-v5"
-SESSIONS: Final = 10
-"""Sessions that Soniox lets an account have at once, unless it was asked for more."""
 
 LIMIT_S: Final = 300 * 60.0
 """Seconds for which Soniox lets a session live."""

@@ -12,6 +12,10 @@ import msgspec
 
 from batkol.audio.mulaw import SAMPLE_RATE
 
+SONIOX_URL: Final = "wss://stt-rt.soniox.com/transcribe-websocket"
+SESSIONS: Final = 10
+"""Sessions that Soniox lets an account have at once, unless it was asked for more."""
+
 FINALIZE: Final = '{"type":"finalize"}'
 KEEP_ALIVE: Final = '{"type":"keepalive"}'
 END_OF_AUDIO: Final = b""

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, SonioxMoment
-from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.voices.marked.voice import script
 from support.soniox.talk import SETTINGS, SonioxTalk, talk
 
@@ -86,7 +86,7 @@ async def test_a_planned_change_of_sessions_in_speech_loses_nothing() -> None:
 
 @pytest.mark.nightly
 async def test_marks_of_punctuation_make_no_two_words_of_one_at_a_seam() -> None:
-    marked = SonioxDoubleSettings(**{**_fields(SETTINGS), "punctuates": True})
+    marked = msgspec.structs.replace(SETTINGS, punctuates=True)
     heard = await talk(AUDIO, _fault(SonioxFaultKind.DROP, seconds=BETWEEN), settings=marked)
 
     assert _right(heard), heard.text
@@ -112,7 +112,3 @@ async def test_talks_at_once_do_not_disturb_each_other() -> None:
 
     assert _right(one)
     assert _right(other)
-
-
-def _fields(settings: SonioxDoubleSettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__struct_fields__}

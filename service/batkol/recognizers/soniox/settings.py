@@ -1,0 +1,45 @@
+"""The settings of Soniox: part of `batkol.settings.Settings`, and read with it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from batkol.environment import EnvironmentSettings
+from batkol.recognizers.soniox.wire import SESSIONS, SONIOX_URL
+from batkol.urls import check_http
+
+
+class SonioxFields(EnvironmentSettings):
+    """Environment variables are the upper-case field names."""
+
+    tokens: ClassVar[frozenset[str]] = frozenset({"soniox_api_key"})
+
+    soniox_api_key: str = Field("", description="Key of the Soniox Console, sent with the handshake alone.", repr=False)
+    soniox_url: str = Field(
+        SONIOX_URL, description="WebSocket of Soniox: a region of Soniox's, or the Soniox double on this machine."
+    )
+    soniox_max_streams: int = Field(
+        SESSIONS,
+        ge=0,
+        description="Sessions with Soniox that this pod may hold at once, its share of the account's 10; 0: no limit.",
+    )
+
+    @field_validator("soniox_url")
+    @classmethod
+    def _soniox(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")
+        if scheme not in {"wss", "ws"}:
+            raise ValueError(f"must be such as {SONIOX_URL}; ws:// is for the double")
+        check_http(f"https://{rest}")
+        if any(mark in rest for mark in "@?#"):
+            raise ValueError("must not have a user, a query or a fragment; the key is SONIOX_API_KEY")
+        if scheme == "ws" and rest.partition("/")[0].partition(":")[0].endswith("soniox.com"):
+            raise ValueError("must begin with wss://: the key travels with the handshake")
+        return value
+
+    def check_soniox(self, *, chosen: bool) -> None:
+        """Refuse Soniox without a key, if it is `chosen`. Raises `ValueError`, a sentence."""
+        if chosen and not self.soniox_api_key:
+            raise ValueError("Soniox is chosen as a recognizer and has no key; set SONIOX_API_KEY")
