@@ -1,9 +1,10 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
 Those of recognition are in `batkol.recognizers.settings` and `batkol.recognizers.soniox.settings`, the store's in
-`batkol.store.settings`, the replies' in `batkol.conversation.settings` and `tool_settings`, those of how a call ends in `batkol.conversation.limit_settings`,
-the answerers' in `batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`,
-the tokens' in `batkol.api_settings`, the console's in `batkol.console_settings`, the sinks' in `batkol.sinks.fields`,
+`batkol.store.settings`, the replies' in `batkol.conversation.settings` and `tool_settings`, those of how a call ends
+in `batkol.conversation.limit_settings`, the answerers' in `batkol.answering.settings`, the voices' in
+`batkol.voices.settings` and `batkol.voices.map_settings`, the tokens' in `batkol.api_settings`, the console's in
+`batkol.console_settings`, the sinks' in `batkol.sinks.fields`,
 those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*`
 (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the
 object; each part gets what it needs. A value that cannot work is refused here, with a sentence that says which value

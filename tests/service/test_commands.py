@@ -80,7 +80,7 @@ def test_a_port_that_is_taken_is_one_sentence_unless_more_is_asked_of_grpc(verbo
     assert done.stderr.count("cannot be listened on") == 1
 
 
-WITHOUT_SETTINGS = {"demo", "llm-double", "speech-double", "twilio-double", "voice-double"}
+WITHOUT_SETTINGS = {"demo", "llm-double", "soniox-double", "speech-double", "twilio-double", "voice-double"}
 """Commands that no variable sets, but NO_COLOR: all of theirs is on the command line."""
 
 

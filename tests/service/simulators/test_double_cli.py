@@ -9,9 +9,17 @@ import signal
 import httpx
 import msgspec
 import pytest
+from websockets.asyncio.client import connect
 
 from batkol.errors import ConfigurationError
-from batkol.simulators import double_cli, llm_double_cli, speech_double_cli, twilio_double_cli, voice_double_cli
+from batkol.simulators import (
+    double_cli,
+    llm_double_cli,
+    soniox_double_cli,
+    speech_double_cli,
+    twilio_double_cli,
+    voice_double_cli,
+)
 from batkol.simulators.double_faults import DoubleFault, example, inject
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
@@ -20,13 +28,22 @@ from batkol.simulators.google_voice.faults import GoogleVoiceFault
 from batkol.simulators.google_voice.settings import GoogleVoiceSettings
 from batkol.simulators.llm.faults import LLMFault
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.soniox.faults import SonioxFault
+from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.simulators.speaker.faults import VoiceFault
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.twilio_rest.faults import TwilioFault
 from batkol.simulators.twilio_rest.settings import TwilioDoubleSettings
 from support.process.commands import command
 
-SETTINGS = (DoubleSettings, GoogleVoiceSettings, LLMSettings, SpeakerSettings, TwilioDoubleSettings)
+SETTINGS = (
+    DoubleSettings,
+    GoogleVoiceSettings,
+    LLMSettings,
+    SonioxDoubleSettings,
+    SpeakerSettings,
+    TwilioDoubleSettings,
+)
 SID = "CA" + "1" * 32
 
 
@@ -56,6 +73,7 @@ def test_what_is_no_setting_is_refused(kind: type[msgspec.Struct]) -> None:
         (VoiceFault, voice_double_cli.FAULT),
         (TwilioFault, twilio_double_cli.FAULT),
         (GoogleVoiceFault, google_voice_cli.FAULT),
+        (SonioxFault, soniox_double_cli.FAULT),
     ],
 )
 def test_the_example_of_a_fault_is_one_and_nothing_else_is(kind: type[DoubleFault], example: str) -> None:
@@ -64,7 +82,7 @@ def test_the_example_of_a_fault_is_one_and_nothing_else_is(kind: type[DoubleFaul
         double_cli.faults_from(kind, [example.replace("{", '{"no": 1, ')], example)
 
 
-FAULTS = (Fault, GoogleVoiceFault, LLMFault, TwilioFault, VoiceFault)
+FAULTS = (Fault, GoogleVoiceFault, LLMFault, SonioxFault, TwilioFault, VoiceFault)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -102,6 +120,8 @@ def test_all_doubles_refuse_alike_what_is_no_fault_and_name_what_there_is(
         (Fault, '{"kind": "merged_finals", "utterances": 0}', ">= 1"),
         (GoogleVoiceFault, '{"kind": "abort", "code": "OK"}', "'OK' is no gRPC status to fail with"),
         (GoogleVoiceFault, '{"kind": "abort", "sessions": [0]}', ">= 1"),
+        (SonioxFault, '{"kind": "refuse", "when": "audio"}', "a handshake is refused when the socket opens"),
+        (SonioxFault, '{"kind": "error", "code": 200}', ">= 400"),
         (LLMFault, '{"kind": "refuse", "status": 299}', "status 299 is none to refuse with"),
         (LLMFault, '{"kind": "stall", "lasts_s": 1e999}', "out of range"),
         (TwilioFault, '{"kind": "slow", "latency_s": -1}', ">= 0"),
@@ -155,6 +175,7 @@ def test_a_program_cannot_make_a_fault_of_an_unknown_kind_either(kind: type[Doub
         (GoogleVoiceSettings, "lead_ms=150,30", "the first is more than the second"),
         (LLMSettings, "tokens_per_s=nan", "tokens_per_s is no number from 0 on"),
         (SpeakerSettings, "chunk_ms=0", ">= 1"),
+        (SonioxDoubleSettings, "revised=2", "<= 1"),
         (SpeakerSettings, "models=", "models is an empty list"),
         (TwilioDoubleSettings, "latency_ms=nan", "latency_ms is no number from 0 on"),
     ],
@@ -199,3 +220,22 @@ async def test_the_twilio_double_runs_as_a_process_with_calls_that_come_and_go()
     assert "This is no call" in wrong.json()["error"]
     assert [(call["sid"], call["status"]) for call in listed] == [(SID, "completed")]
     assert told["statuses"] == {"200": 2}
+
+
+async def test_the_soniox_double_runs_as_a_process_with_its_limits_and_its_control_port() -> None:
+    options = ("--port", "0", "--control-port", "0", "--set", "api_key=a-key", "--fault", soniox_double_cli.FAULT)
+    async with command("soniox-double", *options) as double, asyncio.timeout(60):
+        found = re.fullmatch(r"soniox double: (\S+), control on (\S+)\n", await double.line())
+        assert found is not None
+        assert f"SONIOX_URL={found[1]} SONIOX_API_KEY=a-key " in await double.line()
+        async with connect(found[1], additional_headers={"Authorization": "Bearer another"}) as socket:
+            said = msgspec.json.decode(await socket.recv())
+        async with httpx.AsyncClient(trust_env=False) as http:
+            told = (await http.get(f"{found[2]}/stats")).json()
+            faults = (await http.get(f"{found[2]}/faults")).json()
+        double.process.send_signal(signal.SIGTERM)
+        assert await double.process.wait() == 0
+
+    assert (said["error_code"], said["error_message"]) == (401, "Invalid API key.")
+    assert told["sockets_opened"] == 1
+    assert [(fault["kind"], fault["code"], fault["seconds"]) for fault in faults] == [("error", 503, 2.5)]

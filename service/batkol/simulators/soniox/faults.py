@@ -16,8 +16,8 @@ from batkol.simulators.soniox.rules import SonioxRefusalError
 class SonioxFaultKind(StrEnum):
     """Kinds of faults."""
 
-    ERROR = "error"  # an error message with `code`, `type` and `text`, and then the socket is closed
     REFUSE = "refuse"  # the handshake is answered with the HTTP status `code`, as a proxy does
+    ERROR = "error"  # an error message with `code`, `type` and `text`, and then the socket is closed
     DROP = "drop"  # the connection breaks, without a close frame
     STALL = "stall"  # no token, no answer any more; pings are answered
     HALF_OPEN = "half_open"  # the socket stays open, and nobody is there: nothing is read, no ping is answered
