@@ -25,8 +25,8 @@ from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.speech.results import Portion
 
-PING_AFTER: Final = 0.5  # seconds without a message from Soniox after which it is asked for a sign of life
-PONG_WITHIN: Final = 1.5  # seconds in which it must give one
+PING_AFTER: Final = 0.4  # seconds without a message from Soniox after which it is asked for a sign of life
+PONG_WITHIN: Final = 1.2  # seconds in which it must give one
 KEEP_ALIVE: Final = 5.0  # seconds without audio after which a keep-alive goes out; Soniox waits 20
 
 _FLUSHES: Final = 8
