@@ -42,6 +42,15 @@ CERTIFICATE: Final = "certificate"
 HALF_OPEN: Final = "half_open"
 """The reason when nobody answers a ping, though the socket is open."""
 
+_CLOSED, _DEADLINE, _UNREADABLE = "closed", "deadline", "unreadable"
+
+REASONS: Final = tuple(
+    dict.fromkeys(
+        (*(row.reason for row in TABLE), CERTIFICATE, HALF_OPEN, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason)
+    )
+)
+"""Every reason that an end can have here."""
+
 REMEDIES: Final = {
     "quota": (
         "Soniox lets an account have 10 sessions at once: lower SONIOX_MAX_STREAMS so that all pods together stay "
@@ -78,7 +87,7 @@ def refused(error: Exception) -> SpeechError:
         code = error.response.status_code
         return _error(f"the handshake was answered with {code}", classify(code, ""), f"http_{code}")
     if isinstance(error, TimeoutError):
-        return _local("no connection to Soniox in time", "deadline")
+        return _local("no connection to Soniox in time", _DEADLINE)
     if isinstance(error, ssl.SSLCertVerificationError):
         row = ErrorRow(0, "", CERTIFICATE, Next.MISCONFIGURED)
         return _error(f"Soniox's certificate is refused: {error.verify_message}", row, "tls")
@@ -90,7 +99,7 @@ def refused(error: Exception) -> SpeechError:
 def closed(error: ConnectionClosed) -> SpeechError:
     """Translate the end of a connection on which Soniox said nothing about it."""
     code = error.rcvd.code if error.rcvd is not None else 1006
-    return _local(f"the connection to Soniox was closed ({code})", "closed", f"close_{code}")
+    return _local(f"the connection to Soniox was closed ({code})", _CLOSED, f"close_{code}")
 
 
 def half_open(after_s: float) -> SpeechError:
@@ -100,7 +109,7 @@ def half_open(after_s: float) -> SpeechError:
 
 def unreadable() -> SpeechError:
     """Return the error of a message that is none of Soniox's."""
-    return _local("Soniox sent a message that is none of its protocol", "unreadable")
+    return _local("Soniox sent a message that is none of its protocol", _UNREADABLE)
 
 
 def _local(text: str, reason: str, code: str = "") -> SpeechError:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 from batkol.recognizers.soniox.connection import (
     KEEP_ALIVE,
@@ -16,7 +17,7 @@ from batkol.recognizers.soniox.connection import (
     SonioxEndpoint,
     open_session,
 )
-from batkol.recognizers.soniox.errors import refused
+from batkol.recognizers.soniox.errors import REASONS, refused
 from batkol.recognizers.soniox.wire import SESSIONS, SONIOX_URL, soniox_language, start_message
 from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.recognizers.streaming.quota import StreamQuota
@@ -69,6 +70,8 @@ class SonioxRecognizer:
     ) -> None:
         self.model = model
         self.name = f"{API}/{model}"
+        self.reasons = REASONS
+        self.endpoint = urlsplit(url).netloc
         self.traits = traits
         self._quota = StreamQuota(traits.concurrency, vendor="Soniox", setting="SONIOX_MAX_STREAMS")
         self._endpoint = SonioxEndpoint(
