@@ -27,6 +27,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.passage import Passage
 from batkol.speech.results import Portion, Transcript, Word
 from batkol.speech.rotation import OVERLAP
+from batkol.speech.sameness import same
 
 SEAM: Final = SAMPLE_RATE // 4
 """Within 250 ms of the watermark a word's time does not show a repeat: recognizers give it in steps of 100 ms."""
@@ -244,7 +245,8 @@ class Timeline:
         """Return how many words at the beginning were committed already."""
         for half in (0, 1):
             for count in range(min(len(self._echo), len(words) - half), 0, -1):
-                if list(words[half : half + count]) == self._echo[-count:]:
+                both = zip(words[half : half + count], self._echo[-count:], strict=True)
+                if all(same(word, other) for word, other in both):
                     return half + count
         return 0
 
@@ -265,7 +267,7 @@ def _placed(passage: Passage, text: str, start: int, end: int, *, words: tuple[W
 def _are_one(word: Word, other: Word) -> bool:
     """Whether two RPCs mean the same word. One of them may have returned the word without its length."""
     sure = word.start < word.end and other.start < other.end
-    return word.text == other.text and abs(word.place - other.place) <= (SEAM if sure else 2 * SEAM)
+    return same(word.text, other.text) and abs(word.place - other.place) <= (SEAM if sure else 2 * SEAM)
 
 
 def _before(limit: int, words: tuple[Word, ...], end: int) -> tuple[tuple[Word, ...], int, bool]:

@@ -579,3 +579,26 @@ def test_the_next_rpc_may_resume_a_little_before_the_watermark_where_words_have_
     assert timeline.slack > 0
     timeline.place(rpc, [Portion(text="עוד", end=4 * SLOT, final=True)])
     assert timeline.slack == 0
+
+
+def test_a_mark_of_punctuation_does_not_make_another_word_at_a_seam() -> None:
+    """A recognizer that punctuates hears a word with a mark in one RPC and without it in the next."""
+    timeline, rpc = following()
+    first = Portion(text="כן, מחר.", end=8000, final=True, words=(Word("כן,", 800, 3200), Word("מחר.", 4800, 7200)))
+    timeline.place(rpc, [first])
+    timeline.finish(rpc)
+    after = timeline.follow(4000)
+    words = (Word("מחר", 2200, 4600), Word("בבוקר", 5200, 7600))  # by its time alone "מחר" would be another one
+    (heard,) = timeline.place(after, [Portion(text="מחר בבוקר", end=8000, final=True, words=words)])
+
+    assert [word.text for word in heard.words] == ["בבוקר"]
+
+
+def test_without_word_times_a_mark_does_not_hide_what_is_said_again() -> None:
+    timeline, rpc = following()
+    timeline.place(rpc, [Portion(text="כן, מחר.", end=8000, final=True)])
+    timeline.finish(rpc)
+    after = timeline.follow(4000)
+    (heard,) = timeline.place(after, [Portion(text="מחר בבוקר", end=8000, final=True)])
+
+    assert heard.text == "בבוקר"
