@@ -12,11 +12,14 @@ from pathlib import Path
 from batkol.events.events import UtteranceStarted
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.soniox.server import SonioxDouble
 from reliability.phones import Phone, phone
 from reliability.scenario import Action, Scenario, Step
 from support.network.relay import Relay, relaying
 from support.service.stack import Stack, stack
 from support.whisper.server import HearingWhisper, hearing_whisper
+
+SONIOX = "soniox/stt-rt-v5"
 
 _LOOK_S = 0.01
 
@@ -31,6 +34,7 @@ class Ground:
     network: Relay | None  # to Google
     line: Relay | None  # from the callers
     whisper: HearingWhisper | None
+    soniox: SonioxDouble | None
     phones: list[Phone]
     done: list[Step] = field(default_factory=list)
     leaving: asyncio.Task[None] | None = None
@@ -39,7 +43,9 @@ class Ground:
 
     @property
     def streams(self) -> int:
-        return int(self.double.stats()["streams_opened"])
+        """Streams that any recognizer has seen opened."""
+        sockets = self.soniox.stats()["sockets_opened"] if self.soniox else 0
+        return int(self.double.stats()["streams_opened"] + sockets)
 
     def flags(self, own: Phone) -> list[str | None]:
         """Return what the flag was at the beginning of each of a call's utterances."""
@@ -85,13 +91,18 @@ async def ground(scenario: Scenario, live: Path) -> AsyncIterator[Ground]:
         network = await exits.enter_async_context(relaying(port)) if scenario.relay else None
         whisper = await exits.enter_async_context(hearing_whisper()) if scenario.whisper else None
         settings = {**scenario.settings, **({"whisper_url": whisper.url} if whisper else {})}
+        soniox = None
+        if scenario.soniox is not None:
+            soniox = await exits.enter_async_context(SonioxDouble())
+            settings |= {"stt_recognizer": SONIOX, "soniox_api_key": "a-key", "soniox_url": await soniox.start()}
+            soniox.inject(*scenario.soniox)
         google = network.port if network else port
         up = await exits.enter_async_context(stack(live, double_port=google, patience=scenario.patience, **settings))
         line = await exits.enter_async_context(relaying(up.service.port)) if scenario.line else None
         base_url = f"http://127.0.0.1:{line.port}" if line else up.url
         phones = [phone(talk, up, base_url) for talk in scenario.talks]
         double.inject(*scenario.faults)
-        yield Ground(scenario, up, double, network, line, whisper, phones)
+        yield Ground(scenario, up, double, network, line, whisper, soniox, phones)
 
 
 # What a step may do

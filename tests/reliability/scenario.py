@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.soniox.faults import SonioxFault
 from batkol.simulators.twilio.plan import CallEnding
 from batkol.voices.marked.voice import PAUSE_MS, SpokenAudio, script
 from reliability.score import Said
@@ -154,6 +155,7 @@ class Scenario:
     group: str = ""
     double: DoubleSettings = field(default_factory=DoubleSettings)
     faults: tuple[Fault, ...] = ()
+    soniox: tuple[SonioxFault, ...] | None = None  # Soniox hears the calls, with these faults; None: there is no Soniox
     settings: dict[str, Any] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     seen: Seen = field(default_factory=Seen)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from batkol.events.events import CallEnded, FinalText, RevisedText
+from batkol.simulators.soniox.faults import SonioxFaultKind
 from reliability.ground import Ground, ground
 from reliability.scenario import Scenario
 from reliability.score import Score, Written, score
@@ -126,7 +127,13 @@ async def _left_open(at: Ground) -> list[str]:
 def _open(at: Ground) -> tuple[int, int, int]:
     channels = at.up.service.channels
     theirs = at.double.stats()["streams_open"] if at.network is None else 0  # a dead network tells Google of no end
+    theirs += at.soniox.stats()["sessions_open"] if at.soniox is not None and not _half_open(at) else 0
     return channels.streams, channels.requests, theirs
+
+
+def _half_open(at: Ground) -> bool:
+    """Whether Soniox hears of no end because nobody is there."""
+    return any(fault.kind is SonioxFaultKind.HALF_OPEN for fault in at.scenario.soniox or ())
 
 
 def _ended(at: Ground, call_sid: str) -> CallEnded | None:
@@ -146,7 +153,7 @@ def _result(at: Ground, log: LogBook, status: StatusWatch, problems: list[str]) 
         what=scenario.what,
         record=_counts(at, revised=True),
         first=_counts(at, revised=False),
-        streams=stats["streams_opened"],
+        streams=at.streams,
         unary=stats["unary_calls"],
         latency_p50_ms=statistics.median(latencies) if latencies else None,
         latency_p95_ms=latencies[int(0.95 * (len(latencies) - 1) + 0.5)] if latencies else None,
