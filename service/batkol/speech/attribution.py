@@ -1,9 +1,9 @@
 """Attribution of words to utterances, by audio time.
 
 The call's time line is cut half-way through each silence between two utterances, so that every sample has exactly
-one owner and a late final never lands in the next sentence. A final with word times is divided by them, by the end
+one owner and a late final never lands in the next sentence. A result with word times is divided by them, by the end
 of each word and no more: its start is where the word before it ended, however long the pause. Without them
-(interims never have any) the words of the earlier utterances are counted off: as many as the newest interim had
+(Google's interims never have any) the words of the earlier utterances are counted off: as many as the newest interim had
 before the next utterance began. If that interim stopped short of the end of speech, so does the share: the count
 is the best guess there is, but nothing to close an utterance with.
 """
@@ -38,7 +38,7 @@ class Share(NamedTuple):
 
 def divide(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
     """Share out one result. `utterances` are the latest ones in order of time; every word goes to one share."""
-    if heard.final and heard.words:
+    if heard.words:
         return _by_word_times(heard, utterances)
     return _by_count(heard, utterances)
 

@@ -213,6 +213,7 @@ class Timeline:
         base, limit = passage.base, passage.limit
         fresh = [p for p in tail if base + p.end > self.sure]
         text = "".join(p.text for p in fresh).strip()
+        words = tuple(Word(w.text, base + w.start, base + w.end) for p in fresh for w in p.words)
         if limit is not None and self.sure >= limit - SEAM:
             return None
         taken_back = bool(fresh) and not text and passage.tentative
@@ -220,7 +221,8 @@ class Timeline:
             return None
         passage.tentative = bool(text)
         if base < self.watermark and passage is not self._committed_by:
-            text = self._without_echo(text)
+            words = self._beyond_floor(passage, words) if words else words
+            text = " ".join(word.text for word in words) if words else self._without_echo(text)
         end = base + fresh[-1].end
         return Transcript(
             text=text,
@@ -228,6 +230,7 @@ class Timeline:
             end=end,
             final=False,
             stability=min(p.stability for p in fresh),
+            words=words,
             rpc=passage.number,
             recognizer=passage.recognizer,
         )

@@ -243,3 +243,11 @@ def test_a_timed_word_belongs_where_it_was_spoken(heard: Transcript, known: list
         for utterance in known:
             if utterance.speech_at <= middle and (utterance.end is None or middle <= utterance.end):
                 assert share.utterance is utterance
+
+
+def test_an_interim_with_word_times_is_split_by_them_and_not_by_what_the_newest_one_had() -> None:
+    """Counted off, its second word would be the first utterance's: its newest interim had two."""
+    words = (Word("אחת", 1 * SECOND, 2 * SECOND), Word("שלוש", 5 * SECOND, 6 * SECOND))
+    heard = Transcript("אחת שלוש", SECOND, 7 * SECOND, final=False, words=words)
+
+    assert texts(divide(heard, BOTH)) == [(FIRST, "אחת"), (SECOND_ONE, "שלוש")]

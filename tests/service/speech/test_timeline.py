@@ -602,3 +602,13 @@ def test_without_word_times_a_mark_does_not_hide_what_is_said_again() -> None:
     (heard,) = timeline.place(after, [Portion(text="מחר בבוקר", end=8000, final=True)])
 
     assert heard.text == "בבוקר"
+
+
+def test_the_words_of_an_interim_have_their_places_in_the_call() -> None:
+    timeline, rpc = after_three_words()
+    words = tuple(Word(f"w{n}", n * SLOT + 800 - SLOT, n * SLOT + 3200 - SLOT) for n in range(1, 5))
+    (interim,) = timeline.place(rpc, [Portion(text="w1 w2 w3 w4", end=4 * SLOT, final=False, words=words)])
+
+    assert interim.text == "w3 w4"  # the others are committed
+    assert interim.words == tuple(Word(f"w{n}", n * SLOT + 800, n * SLOT + 3200) for n in (3, 4))
+    assert not interim.final
