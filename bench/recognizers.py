@@ -1,4 +1,4 @@
-"""What a call costs with Soniox, beside Google: whole services in one run, by turns, each on a core of its own.
+"""Cost of a call with Soniox, beside Google: whole services in one run, by turns, each on a core of its own.
 
   bench/recognizers.py                        10 calls for 20 s, three turns of each: three minutes
   bench/recognizers.py --calls 5 --turns 1

@@ -41,7 +41,7 @@ ROWS: Final = (
     ),
     _row(
         "soniox-half-open",
-        "Nobody is at the socket any more, which stays open",
+        "The other end of the socket is gone, and it stays open",
         _fault(SonioxFaultKind.HALF_OPEN),
         says=("half_open|no ping",),
         streams=(4, 6),

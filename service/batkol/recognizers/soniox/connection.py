@@ -1,6 +1,6 @@
 """One session: mu-law in, portions out, over one WebSocket.
 
-A socket on which nobody is any more looks open for minutes. So whenever nothing has come for a while a ping goes out,
+A socket whose other end is gone looks open for minutes. So whenever nothing has come for a while a ping goes out,
 and a ping without an answer ends the connection. While no audio goes out, a keep-alive does.
 """
 
@@ -36,13 +36,13 @@ _FLUSH_SPAN: Final = 10.0
 _CLOSE_WITHIN: Final = 0.2  # seconds for the close frame to be answered; no result is waited for
 _LARGEST_ANSWER: Final = 1024 * 1024
 
-_QUIET: Final = logging.getLogger("batkol.soniox.websocket")
+_QUIET: Final = logging.getLogger("soniox.websocket")
 _QUIET.setLevel(logging.CRITICAL)  # at DEBUG the library writes the handshake's headers, the key among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SonioxEndpoint:
-    """Where Soniox is, and what opens a session there. `key` goes into the handshake and nowhere else."""
+    """The address of Soniox, and what opens a session there. `key` goes into the handshake and nowhere else."""
 
     url: str
     key: str
@@ -114,7 +114,7 @@ class SonioxConnection:
         """Nothing is shared with the next connection: each has a socket of its own."""
 
     async def watch(self) -> None:
-        """Keep the session alive, and end it when nobody is there any more. Runs until it is cancelled."""
+        """Keep the session alive, and end it when the other end is gone. Runs until it is cancelled."""
         endpoint = self._endpoint
         try:
             while True:

@@ -40,7 +40,7 @@ _OTHERWISE: Final = ErrorRow(0, "", "unknown", Next.REPLAY)
 CERTIFICATE: Final = "certificate"
 """The reason when the server's certificate is none that this machine trusts."""
 HALF_OPEN: Final = "half_open"
-"""The reason when nobody answers a ping, though the socket is open."""
+"""The reason when no ping is answered, though the socket is open."""
 
 _CLOSED, _DEADLINE, _UNREADABLE = "closed", "deadline", "unreadable"
 
@@ -65,7 +65,7 @@ REMEDIES: Final = {
     "not_found": "SONIOX_URL leads to no recognizer: its path is /transcribe-websocket.",
     CERTIFICATE: "Give the service the certificate authority of the server or proxy at SONIOX_URL (SSL_CERT_FILE).",
 }
-"""What the person who set the account up can do, by reason; for any other reason waiting is all there is to do."""
+"""Remedies for the person who set the account up, by reason; for any other reason waiting is all there is to do."""
 
 
 def classify(code: int, text: str) -> ErrorRow[int]:

@@ -20,7 +20,7 @@ class SonioxFaultKind(StrEnum):
     ERROR = "error"  # an error message with `code`, `type` and `text`, and then the socket is closed
     DROP = "drop"  # the connection breaks, without a close frame
     STALL = "stall"  # no token, no answer any more; pings are answered
-    HALF_OPEN = "half_open"  # the socket stays open, and nobody is there: nothing is read, no ping is answered
+    HALF_OPEN = "half_open"  # the socket stays open, and its other end is gone: nothing is read, no ping is answered
     SILENCE = "silence"  # all is well, but nothing is ever recognised
     SLOW_FINALS = "slow_finals"  # finalize and the end of the audio are answered after `latency_s`
     HELD_FINALS = "held_finals"  # finalize is not answered; tokens become final by their age, or at the end

@@ -60,7 +60,7 @@ class SonioxListener:
         self.stalled = False
         """Whether nothing is answered any more."""
         self.half_open = False
-        """Whether nobody is there any more, and the socket is open all the same."""
+        """Whether this end is gone, and the socket is open all the same."""
         self.dropped = False
         """Whether the connection is to break."""
         self.finished = False
@@ -84,7 +84,7 @@ class SonioxListener:
         self._armed += [_Armed(fault, now, self.samples) for fault in faults]
 
     def strike(self, moment: SonioxMoment, now: float) -> None:
-        """That moment has come. Raises `SonioxRefusalError` if a fault ends the session."""
+        """Let the faults of that moment strike. Raises `SonioxRefusalError` if a fault ends the session."""
         for armed in [armed for armed in self._armed if armed.fault.when is moment]:
             seconds = armed.fault.seconds
             if moment is SonioxMoment.ELAPSED and now < armed.since + seconds:

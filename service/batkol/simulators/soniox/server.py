@@ -77,7 +77,7 @@ class _Talk:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _forsake(self, reading: asyncio.Task[None]) -> str:
-        """Break the connection; or leave it open with nobody there, until the client or the double ends."""
+        """Break the connection; or leave it open with this end gone, until the client or the double ends."""
         if self.listener.dropped:
             self._socket.transport.abort()
             return "broken"
@@ -210,7 +210,7 @@ class SonioxDouble(FaultyDouble[SonioxFault, SonioxStats]):
         self._stats.started(record, msgspec.json.decode(start), now)
 
     def release(self, record: SonioxSessionRecord) -> None:
-        """Free the place of a session that nobody is at any more."""
+        """Free the place of a session whose end is not known to the client."""
         self._stats.ended(record, "broken", self.clock())
 
     # The wire

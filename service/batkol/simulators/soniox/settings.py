@@ -2,7 +2,7 @@
 
 Sources: [D] soniox.com/docs (limits and quotas, connection keepalive, manual finalization, endpoint detection);
 [B] pipecat's stt-benchmark, English: 260 and 305 ms (p50, p95) from the end of speech to the final, of which it waited
-200 ms before it asked for it. What has no source says that it is a guess. Nobody has published figures for Hebrew.
+200 ms before it asked for it. What has no source says that it is a guess. There are no published figures for Hebrew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 _Z95 = 1.6449  # the standard normal's 95th percentile
-Share = Annotated[float, Meta(ge=0, le=1)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
 class SonioxDoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +61,9 @@ class SonioxDoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     padding_s: float = 0.1
     """Silence that Soniox adds before it finalizes, as much of it as `trailing_silence_ms` does not name; a guess."""
 
-    revised: Share = 0.1
+    revised: Fraction = 0.1
     """Share of the messages whose newest word is another one than in the end."""
-    spaced: Share = 0.125
+    spaced: Fraction = 0.125
     """Share of the words whose space is a token of its own."""
     punctuates: bool = False
     """Whether an utterance's last word gets a full stop, a token without a length, when it becomes final."""

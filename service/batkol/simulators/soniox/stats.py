@@ -23,7 +23,7 @@ class SonioxSessionRecord(msgspec.Struct):
     first_audio_at: float | None = None
     last_audio_at: float | None = None
     finished_at: float | None = None
-    """When the end of the audio came."""
+    """Time at which the end of the audio came."""
     ended_at: float | None = None
     ending: str = ""
     """`finished`, the code of the error it was ended with, `left` if the client left, or `broken`."""
