@@ -3,8 +3,8 @@
 The call's time line is cut half-way through each silence between two utterances, so that every sample has exactly
 one owner and a late final never lands in the next sentence. A result with word times is divided by them, by the end
 of each word and no more: its start is where the word before it ended, however long the pause. Without them
-(Google's interims never have any) the words of the earlier utterances are counted off: as many as the newest interim had
-before the next utterance began. If that interim stopped short of the end of speech, so does the share: the count
+(Google's interims never have any) the words of the earlier utterances are counted off: as many as the newest interim
+had before the next utterance began. If that interim stopped short of the end of speech, so does the share: the count
 is the best guess there is, but nothing to close an utterance with.
 """
 

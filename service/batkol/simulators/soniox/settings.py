@@ -58,8 +58,11 @@ class SonioxDoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     finalize_p95_s: Annotated[float, Meta(gt=0)] = 0.105
     finalize_s: float | None = None
     """A fixed time instead of the distribution."""
-    padding_s: float = 0.1
-    """Silence that Soniox adds before it finalizes, as much of it as `trailing_silence_ms` does not name; a guess."""
+    padding_s: float = 0.0
+    """Silence that Soniox adds before it finalizes, as much of it as `trailing_silence_ms` does not name.
+
+    None by default: [B] names no silence, so its figures have that in them.
+    """
 
     revised: Fraction = 0.1
     """Share of the messages whose newest word is another one than in the end."""

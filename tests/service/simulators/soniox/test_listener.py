@@ -77,7 +77,7 @@ def test_a_token_becomes_final_by_its_age_and_the_word_it_is_a_piece_of_may_be_c
 
 
 def test_finalize_makes_all_final_and_says_so_while_the_session_goes_on() -> None:
-    session = HeardSession(SonioxDoubleSettings(finalize_s=0.05))
+    session = HeardSession(SonioxDoubleSettings(finalize_s=0.05, padding_s=0.1))
     session.speak(ONE.mulaw)
     session.send(FINALIZE)
     asked_at = session.now
@@ -98,7 +98,7 @@ def test_finalize_makes_all_final_and_says_so_while_the_session_goes_on() -> Non
 
 
 def test_silence_that_was_sent_already_is_not_waited_for_again() -> None:
-    session = HeardSession(SonioxDoubleSettings(finalize_s=0.05))
+    session = HeardSession(SonioxDoubleSettings(finalize_s=0.05, padding_s=0.1))
     session.speak(ONE.mulaw)
     session.send('{"type":"finalize","trailing_silence_ms":200}')
     session.pass_time(0.051)
