@@ -72,6 +72,7 @@ ROWS: Final = (
             _error(code, sessions=()),
             says=(reason,),
             streams=(2, 10),
+            errors=code != 429,
         )
         for code, reason in ((401, "unauthenticated"), (402, "payment_required"), (429, "quota"))
     ),

@@ -18,7 +18,9 @@ from batkol_operator.model.secret_key import SecretKey
 _HEBREW: Final = "(?i)^(he|iw)(-il)?$"
 _MODELS: Final = ("default", "command_and_search")
 
-RecognizerName = Annotated[str, StringConstraints(max_length=80, pattern=r"^(google-v1)/[A-Za-z0-9][A-Za-z0-9._-]*$")]
+RecognizerName = Annotated[
+    str, StringConstraints(max_length=80, pattern=r"^(google-v1|soniox)/[A-Za-z0-9][A-Za-z0-9._-]*$")
+]
 """A streaming recognizer: the vendor's API and the model."""
 
 PhraseHint = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Google's limit for a phrase
@@ -39,6 +41,24 @@ class Whisper(ResourcePart):
     timeout_seconds: int = Field(15, ge=1, le=120, description="Time-out of one request, in seconds.")
 
 
+class Soniox(ResourcePart):
+    """The account with Soniox, for the recognizers whose names begin with `soniox/`."""
+
+    api_key_secret_ref: SecretKey = Field(description="Secret key with the key of the Soniox Console.")
+    url: str = Field(
+        "wss://stt-rt.soniox.com/transcribe-websocket",
+        max_length=2048,
+        pattern=r"^wss?://[^\s?#@]+$",
+        description="WebSocket of Soniox: a region of Soniox's, or a double.",
+    )
+    max_streams: int = Field(
+        10,
+        ge=0,
+        le=10_000,
+        description="Most concurrent sessions of one pod with Soniox, its share of the account's 10; 0: no limit.",
+    )
+
+
 class Recognition(ResourcePart):
     """Speech recognition: streaming recognizers in their order, single requests, and Whisper as the last fallback."""
 
@@ -50,6 +70,16 @@ class Recognition(ResourcePart):
             message="must be `default` or `command_and_search` when `language` is Hebrew (he-IL, iw-IL): "
             "Google has no other model for it",
             field=".model",
+        ),
+        ResourceRule(
+            cel="has(self.soniox) || !((has(self.recognizer) && self.recognizer.startsWith('soniox/')) || "
+            "(has(self.order) && self.order.exists(name, name.startsWith('soniox/'))))",
+            holds=lambda part: (
+                bool(part.soniox)
+                or not any(name.startswith("soniox/") for name in (part.recognizer or "", *part.order))
+            ),
+            message="must have the account when `recognizer` or `order` names one of Soniox's recognizers",
+            field=".soniox",
         ),
         plaintext_rule(
             "may be true only when `endpoint` names a server that is not Google's: "
@@ -117,6 +147,9 @@ class Recognition(ResourcePart):
         le=10_000,
         description="Most concurrent streams of one pod to Google, its share of the project's quota; 0: no limit. "
         "A change rolls the pods.",
+    )
+    soniox: Soniox | None = Field(
+        None, description="Account with Soniox; absent: no call can use it. A change rolls the pods."
     )
     whisper: Whisper | None = Field(None, description="Last fallback; absent: none. A change rolls the pods.")
 

@@ -114,6 +114,12 @@ def _recognition(agent: VoiceAgent) -> list[Manifest]:
             plain("GCP_TTS_INSECURE", voices.insecure),
             plain("GCP_TTS_MAX_SESSIONS", voices.max_sessions),
         ]
+    if soniox := wanted.soniox:
+        variables += [
+            secret("SONIOX_API_KEY", soniox.api_key_secret_ref),
+            plain("SONIOX_URL", soniox.url),
+            plain("SONIOX_MAX_STREAMS", soniox.max_streams),
+        ]
     if whisper := wanted.whisper:
         variables += [
             plain("WHISPER_URL", whisper.url),

@@ -13,6 +13,8 @@ from batkol.recognizers.google.check import GoogleCheck
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.streaming import GoogleRecognizer, traits
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.soniox.recognizer import SonioxRecognizer
+from batkol.recognizers.soniox.recognizer import traits as soniox_traits
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.whisper.http import WhisperServer
@@ -51,6 +53,18 @@ def google_recognizer(settings: Settings, channels: Channels, model: str = "") -
     )
 
 
+def soniox_recognizer(settings: Settings, model: str) -> SonioxRecognizer:
+    """Return Soniox's sessions with that model."""
+    return SonioxRecognizer(
+        key=settings.soniox_api_key,
+        model=model,
+        language=settings.gcp_stt_language,
+        traits=soniox_traits(replay_rate=settings.stt_replay_rate, limit=settings.soniox_max_streams),
+        url=settings.soniox_url,
+        phrases=settings.stt_phrases,
+    )
+
+
 def call_recognizers(
     settings: Settings, google: GoogleRecognizer, metrics: Metrics, stack: AsyncExitStack, patience: Patience
 ) -> Recognizers:
@@ -84,6 +98,8 @@ def _streaming_step(name: str, settings: Settings, google: GoogleRecognizer) -> 
     match api:
         case names.GOOGLE_V1:
             return StreamingStep(google_recognizer(settings, google.channels, model), stands_with_single=True)
+        case names.SONIOX:
+            return StreamingStep(soniox_recognizer(settings, model))
         case _:
             raise ConfigurationError(f"{name!r} is no recognizer of this service")
 

@@ -9,7 +9,9 @@ from batkol.recognizers.google import languages
 
 GOOGLE_V1: Final = languages.API
 
-APIS: Final = (GOOGLE_V1,)
+SONIOX: Final = "soniox"
+
+APIS: Final = (GOOGLE_V1, SONIOX)
 """The first halves of the names that this service knows."""
 
 _SHAPE: Final = re.compile(r"[a-z0-9-]+/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

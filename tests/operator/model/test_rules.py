@@ -36,6 +36,7 @@ def twilio(url: str = PUBLIC, **more: Any) -> dict[str, Any]:
 # how complaints begin
 NAME = "metadata.name: must begin with a letter"
 HEBREW = "spec.recognition.model: must be `default` or"
+SONIOX = "spec.recognition.soniox: must have the account when"
 PLAIN = "spec.recognition.insecure: may be true only when `endpoint` names a server"
 SHARE = "spec.streaming.rolloutPercent: must be specified when `mode` is Rollout"
 NO_SHARE = "spec.streaming.rolloutPercent: may not be specified when `mode` is not"
@@ -126,6 +127,8 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
         HEBREW,
     ),
     ("a", {"recognition": {"language": "HE", "model": "chirp"}}, HEBREW),
+    ("a", {"recognition": {"recognizer": "soniox/stt-rt-v5"}}, SONIOX),
+    ("a", {"recognition": {"order": ["google-v1/default", "soniox/stt-rt-v5"]}}, SONIOX),
     ("a", {"recognition": {"insecure": True}}, PLAIN),
     (
         "a",
@@ -437,6 +440,7 @@ TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
         ),
     ),
     ("a-9", {"recognition": {"model": "command_and_search"}}),
+    ("a", {"recognition": {"order": ["soniox/stt-rt-v5"], "soniox": {"apiKeySecretRef": KEY}}}),
     ("a", {"recognition": {"language": "en-US", "model": "telephony"}}),
     ("a", {"recognition": {"language": "hen", "model": "telephony"}}),
     ("a", {"recognition": ENDPOINT}),

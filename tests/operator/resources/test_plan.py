@@ -264,6 +264,7 @@ ROLLING: dict[str, Any] = {
     "recognition": {"endpoint": "double:9001", "insecure": True},
     "recognition.phrases": ["קבלה"],
     "recognition.maxStreams": 3,
+    "recognition.soniox": {"apiKeySecretRef": SECRET, "maxStreams": 7},
     "recognition.whisper": {"url": "http://whisper"},
     "endpointing.detector": "WebRTC",
     "calls.maxPerPod": 99,

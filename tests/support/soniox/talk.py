@@ -127,12 +127,6 @@ async def talk(
         return heard
 
 
-def finalize(session: StreamingSTTSession) -> None:
-    stream = session._streams._stream
-    if stream is not None:
-        stream.flush()
-
-
 async def _speak(session: StreamingSTTSession, ring: Ring, audio: SpokenAudio, running: asyncio.Task[None]) -> None:
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -150,5 +144,5 @@ async def _speak(session: StreamingSTTSession, ring: Ring, audio: SpokenAudio, r
             quiets.pop(0)
             session.push_audio(ring.end, flush=True)
             session.set_silent(quiet=True)
-            finalize(session)
+            session.finalize()
         await asyncio.sleep(max(0.0, begun + ring.end / 8000 / SPEED - loop.time()))

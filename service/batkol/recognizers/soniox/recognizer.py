@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
+from batkol.recognizers.names import SONIOX
 from batkol.recognizers.soniox.connection import (
     KEEP_ALIVE,
     PING_AFTER,
@@ -22,9 +23,6 @@ from batkol.recognizers.soniox.wire import SESSIONS, SONIOX_URL, soniox_language
 from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.recognizers.streaming.quota import StreamQuota
 from batkol.recognizers.streaming.traits import Traits
-
-API: Final = "soniox"
-"""The first half of the recognizers' names; the second is the model."""
 
 DEFAULT_MODEL: Final = "stt-rt-v5"
 
@@ -69,7 +67,7 @@ class SonioxRecognizer:
         pong_within: float = PONG_WITHIN,
     ) -> None:
         self.model = model
-        self.name = f"{API}/{model}"
+        self.name = f"{SONIOX}/{model}"
         self.reasons = REASONS
         self.endpoint = urlsplit(url).netloc
         self.traits = traits
