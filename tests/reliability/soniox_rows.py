@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, SonioxMoment
@@ -14,6 +15,12 @@ FIRST_TWO: Final = (1, 2)
 
 def _row(name: str, what: str, *faults: SonioxFault, **seen: Any) -> Scenario:
     return Scenario(name=name, what=what, group="soniox", talks=TALKS, soniox=faults, seen=Seen(**seen))
+
+
+def _across(name: str, what: str, *faults: SonioxFault, **seen: Any) -> Scenario:
+    """Return a row in which Google's streams take over."""
+    row = _row(name, what, *faults, **{"streams": (4, 12), "says": ("another recognizer hears the call",), **seen})
+    return replace(row, settings={"stt_recognizers_order": ("soniox/stt-rt-v5", "google-v1/default")})
 
 
 def _fault(kind: SonioxFaultKind, **fields: Any) -> SonioxFault:
@@ -83,9 +90,32 @@ ROWS: Final = (
         streams=(3, 6),
     ),
     _row("soniox-413", "413, the longest session there is, in mid-word", _error(413), streams=(4, 6)),
+    _across(
+        "soniox-401-google",
+        "401 in mid-word and for every session; Google's streams take over",
+        _error(401, sessions=()),
+        errors=True,
+    ),
+    _across(
+        "soniox-hang-google",
+        "No token comes any more, in mid-word; Google's streams take over",
+        _fault(SonioxFaultKind.STALL, sessions=()),
+        says=(),  # in the short form the call is over before that
+        streams=(2, 12),
+    ),
+    _across(
+        "soniox-429-google",
+        "429 in mid-word and for every session; Google's streams take over",
+        _error(429, sessions=()),
+    ),
+    _across(
+        "soniox-refused-google",
+        "Every handshake is refused with 503; Google's streams take over",
+        _fault(SonioxFaultKind.REFUSE, when=SonioxMoment.OPEN, seconds=0, sessions=()),
+    ),
 )
 
-BY_DAY: Final = frozenset({"soniox-restart", "soniox-half-open", "soniox-401"})
+BY_DAY: Final = frozenset({"soniox-half-open", "soniox-401-google"})
 
 
 def line(result: Result) -> str:

@@ -13,6 +13,7 @@ from batkol.recognizers.soniox.wire import SonioxResponse, parse
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.speech.results import Portion, Word
 from batkol.voices.marked.voice import script
+from support.properties import few_by_day
 from support.soniox.heard import HeardSession
 
 Piece = tuple[str, int, int]
@@ -148,6 +149,7 @@ def test_tokens_without_times_lie_where_the_word_before_them_ends() -> None:
     assert final.words == (_word("של", 0, 0),)
 
 
+@few_by_day(10)
 @given(seed=st.integers(0, 10_000), spaced=st.floats(0, 1))
 def test_whatever_the_double_makes_of_them_the_words_come_out_once_and_where_they_were_said(
     seed: int, spaced: float
