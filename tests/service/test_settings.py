@@ -599,3 +599,14 @@ def test_what_is_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert told["live_source"] == ""
     tokens = {"twilio_auth_token", "api_token", "api_read_token", "api_tokens", "whisper_api_key"}
     assert {*tokens, "database_url"}.isdisjoint(told)
+
+
+@pytest.mark.parametrize("names", ["soniox/stt-rt-v5", "google-v1/default,soniox/stt-rt-v5"])
+def test_soniox_is_refused_without_a_key_wherever_it_is_named(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    assert "Soniox is chosen as a recognizer and has no key; set SONIOX_API_KEY" in refusal(
+        monkeypatch, STT_RECOGNIZERS_ORDER=names
+    )
+    settings = reading(monkeypatch, SONIOX_API_KEY="a-key")
+
+    assert "soniox/stt-rt-v5" in settings.recognizers
+    assert "a-key" not in f"{settings!r}{shown(settings)}"
