@@ -31,11 +31,11 @@ class HeardSession:
         self.listener = SonioxListener(settings, now=0.0, draw=random.Random(1))
         self.listener.configure(read_start(msgspec.json.encode({**START, **start}).decode(), settings), 0.0)
 
-    def speak(self, mulaw: bytes) -> None:
-        """Send audio as fast as it is spoken."""
+    def speak(self, mulaw: bytes, rate: float = 1.0) -> None:
+        """Send audio, `rate` times as fast as it is spoken."""
         for at in range(0, len(mulaw), MESSAGE):
             piece = mulaw[at : at + MESSAGE]
-            self.pass_time(len(piece) / SAMPLE_RATE)
+            self.pass_time(len(piece) / SAMPLE_RATE / rate)
             self.listener.receive(piece, self.now)
 
     def send(self, message: str | bytes) -> None:

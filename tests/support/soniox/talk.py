@@ -1,6 +1,6 @@
 """One caller on a session with Soniox: the real session, adapter and sockets, the double at the other end.
 
-The caller speaks `SPEED` times as fast as people do; nothing else is told by a clock.
+The caller speaks `SPEED` times as fast as people do.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ async def talk(
     settings: SonioxDoubleSettings = SETTINGS,
     stall: float = 60.0,
     rotate: tuple[float, float] | None = None,
-    ping: tuple[float, float] = (0.05, 0.15),
+    ping: tuple[float, float] = (1.0, 30.0),
+    speed: float = SPEED,
 ) -> SonioxTalk:
     """Say it all; return what came of it, when the session is over."""
     async with SonioxDouble(settings) as double, asyncio.timeout(60):
@@ -110,7 +111,7 @@ async def talk(
             heard.on_result,
             recognizer=recognizer,
             options=StreamingOptions(
-                on_written=lambda _: None, close_timeout=20, attempts=3, first_retry=0.01, stall=stall
+                on_written=lambda _: None, close_timeout=20, attempts=3, first_retry=0.01, stall=stall, impatience=stall
             ),
             ring=ring,
             start=0,
@@ -119,7 +120,7 @@ async def talk(
             log=structlog.get_logger(),
         )
         running = asyncio.create_task(session.run(), name="session")
-        await _speak(session, ring, audio, running)
+        await _speak(session, audio, heard.owner.ring, running, speed)
         await session.close()
         (ended,) = await asyncio.gather(running, return_exceptions=True)
         heard.failure = ended if isinstance(ended, Exception) else None
@@ -127,7 +128,9 @@ async def talk(
         return heard
 
 
-async def _speak(session: StreamingSTTSession, ring: Ring, audio: SpokenAudio, running: asyncio.Task[None]) -> None:
+async def _speak(
+    session: StreamingSTTSession, audio: SpokenAudio, ring: Ring, running: asyncio.Task[None], speed: float
+) -> None:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     starts = [span.start for span in audio.utterances]
@@ -145,4 +148,4 @@ async def _speak(session: StreamingSTTSession, ring: Ring, audio: SpokenAudio, r
             session.push_audio(ring.end, flush=True)
             session.set_silent(quiet=True)
             session.finalize()
-        await asyncio.sleep(max(0.0, begun + ring.end / 8000 / SPEED - loop.time()))
+        await asyncio.sleep(max(0.0, begun + ring.end / 8000 / speed - loop.time()))

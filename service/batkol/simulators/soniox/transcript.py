@@ -127,7 +127,9 @@ class SonioxTranscript:
 
     def _message(self, tokens: list[dict[str, Any]], position: int) -> dict[str, Any]:
         self._position = max(self._position, position)
-        open_ones = [token for token in self._shown if token.start >= self._settled_until]
+        whole = [token for token in self._tokens[self._final :] if token.end <= position]
+        known_until = whole[-1].end if whole else self._settled_until
+        open_ones = whole + [token for token in self._shown if token.start >= known_until]
         return {
             "tokens": tokens + as_json(open_ones, final=False, language=self.language),
             "final_audio_proc_ms": to_ms(self._settled_until),

@@ -111,7 +111,7 @@ async def test_flushes_are_not_more_frequent_than_soniox_bears() -> None:
 
 
 async def test_a_keep_alive_goes_out_while_no_audio_does() -> None:
-    async with _session(keep_alive=0.02, ping_after=0.01) as (connection, double):
+    async with _session(keep_alive=0.02, ping_after=0.01, pong_within=20.0) as (connection, double):
         await connection.write(SILENCE)
         await until(lambda: double.records[0].keepalives >= 2)
         await connection.half_close()
