@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batkol.recognizers.soniox.portions import PortionReader
@@ -150,13 +150,19 @@ def test_tokens_without_times_lie_where_the_word_before_them_ends() -> None:
 
 
 @few_by_day(10)
-@given(seed=st.integers(0, 10_000), spaced=st.floats(0, 1), rate=st.sampled_from([1.0, 2.5, 1000.0]))
+@given(
+    seed=st.integers(0, 10_000),
+    spaced=st.floats(0, 1),
+    final_after_ms=st.sampled_from([400, 2000]),
+    rate=st.sampled_from([1.0, 2.5, 1000.0]),
+)
+@example(seed=0, spaced=0.0, final_after_ms=2000, rate=1000.0)  # a replay, all at once
 def test_whatever_the_double_makes_of_them_the_words_come_out_once_and_where_they_were_said(
-    seed: int, spaced: float, rate: float
+    seed: int, spaced: float, final_after_ms: int, rate: float
 ) -> None:
     said = script((("כמה", "תודה"), ("כתובת", "לא", "חשבון")), gap_ms=900)
     session = HeardSession(
-        SonioxDoubleSettings(seed=seed, spaced=spaced, revised=0.3, final_after_ms=400, pacing_factor=0)
+        SonioxDoubleSettings(seed=seed, spaced=spaced, revised=0.3, final_after_ms=final_after_ms, pacing_factor=0)
     )
     session.speak(said.mulaw, rate)
     session.finish()
