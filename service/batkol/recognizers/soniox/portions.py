@@ -80,7 +80,7 @@ class PortionReader:
 
     def __init__(self) -> None:
         self._final = WordJoiner()
-        self._shown = False  # whether the newest interim has text
+        self._shown = 0  # words of the newest interim that are not final
 
     def read(self, response: SonioxResponse) -> list[Portion]:
         """Return a message's final, if it has one, and then its interim, if there is something to say."""
@@ -108,8 +108,8 @@ class PortionReader:
         if not words and not (marked and self._shown):
             return []
         end = words[-1].end if words else 0
+        self._shown = 0 if marked else max(0, self._shown - len(words))
         if marked:
-            self._shown = False
             end = max(end, response.final_audio_proc_ms * SAMPLES_PER_MS)
         return [Portion(text=_text(words), end=end, final=True, words=tuple(words))]
 
@@ -121,7 +121,7 @@ class PortionReader:
         words = joiner.words
         if not words and not self._shown:
             return None
-        self._shown = bool(words)
+        self._shown = len(words)
         end = max(heard_ms * SAMPLES_PER_MS, words[-1].end if words else 0)
         return Portion(text=_text(words), end=end, final=False, words=tuple(words))
 
