@@ -66,7 +66,7 @@ class SonioxDial(connect):
 
 
 class SonioxConnection:
-    """An open session; see `batkol.recognizers.streaming.connection.Connection`."""
+    """An open session; see `batkol.recognizers.streaming.connection.StreamConnection`."""
 
     def __init__(self, socket: ClientConnection, endpoint: SonioxEndpoint) -> None:
         self._loop = asyncio.get_running_loop()

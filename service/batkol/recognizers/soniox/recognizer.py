@@ -53,6 +53,8 @@ def traits(*, replay_rate: float, limit: int = SESSIONS) -> Traits:
 class SonioxRecognizer:
     """One per process; see `batkol.recognizers.streaming.recognizer.StreamingRecognizer`."""
 
+    vendor: Final = "Soniox"
+
     def __init__(
         self,
         *,
@@ -71,7 +73,7 @@ class SonioxRecognizer:
         self.reasons = REASONS
         self.endpoint = urlsplit(url).netloc
         self.traits = traits
-        self._quota = StreamQuota(traits.concurrency, vendor="Soniox", setting="SONIOX_MAX_STREAMS")
+        self._quota = StreamQuota(traits.concurrency, vendor=self.vendor, setting="SONIOX_MAX_STREAMS")
         self._endpoint = SonioxEndpoint(
             url=url,
             key=key,
