@@ -222,6 +222,7 @@ async def test_the_twilio_double_runs_as_a_process_with_calls_that_come_and_go()
     assert told["statuses"] == {"200": 2}
 
 
+@pytest.mark.nightly
 async def test_the_soniox_double_runs_as_a_process_with_its_limits_and_its_control_port() -> None:
     options = ("--port", "0", "--control-port", "0", "--set", "api_key=a-key", "--fault", soniox_double_cli.FAULT)
     async with command("soniox-double", *options) as double, asyncio.timeout(60):

@@ -49,7 +49,7 @@ def _row(reason: str, kind: SonioxFaultKind, *, by_day: bool = False, **fields: 
         _row("session_limit", SonioxFaultKind.ERROR, code=413),
         _row("no_audio", SonioxFaultKind.ERROR, code=408, seconds=BETWEEN),
         _row("restart", SonioxFaultKind.ERROR, code=503, when=SonioxMoment.FINALIZE),
-        _row("half_open", SonioxFaultKind.HALF_OPEN, by_day=True),
+        _row("half_open", SonioxFaultKind.HALF_OPEN),
         _row("half_open", SonioxFaultKind.HALF_OPEN, seconds=BETWEEN),
         _row("closed", SonioxFaultKind.DROP),
         _row("closed", SonioxFaultKind.DROP, when=SonioxMoment.FINALIZE),
