@@ -94,6 +94,7 @@ async def test_marks_of_punctuation_make_no_two_words_of_one_at_a_seam() -> None
     assert [word.text for word in heard.words if word.text.endswith(".")] != []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("code", "reason"), [(401, "unauthenticated"), (402, "payment_required"), (429, "quota"), (400, "invalid_argument")]
 )
