@@ -323,6 +323,8 @@ VALUES = {  # one that works, for every field
     "CONSOLE_AGENTS": '{"sales": "https://sales.example.com/console/"}',
     "TRACE_URL": "https://jaeger.example.com/trace/{trace_id}",
     "FLEET_PEERS": "reception-fleet:8081,[::1]:8081",
+    "STT_RECOGNIZER": "google-v1/default",
+    "STT_RECOGNIZERS_ORDER": "google-v1/default",
     "ANSWERER_URL": "http://llm:8000/v1",
     "ANSWERERS": '{"some": {"kind": "echo"}}',
     "VOICE_URL": "http://voice:8000/v1",

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
-
 API: Final = "google-v1"
 """The first half of the names of Google's streaming recognizers; the second is the model."""
 
@@ -17,8 +15,6 @@ DEFAULT_MODEL: Final = "default"
 
 _CODES: Final = {"he": "iw-IL", "he-il": "iw-IL", "iw": "iw-IL", "iw-il": "iw-IL"}
 _MODELS: Final[dict[str, frozenset[str]]] = {"iw-IL": frozenset({"default", "command_and_search"})}
-
-log = structlog.get_logger()
 
 
 def google_code(language: str) -> str:
@@ -42,7 +38,9 @@ def supported_model(language: str, model: str) -> str:
     known = known_models(language)
     if not known or model in known or not model:
         return model or DEFAULT_MODEL
-    log.error(
+    import structlog  # noqa: PLC0415 -- who reads the names of models, as the settings do, loads no library for that
+
+    structlog.get_logger().error(
         "[CFG] Google has no such model for this language; calls use 'default'",
         model=model,
         language=google_code(language),
