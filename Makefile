@@ -31,7 +31,7 @@ WORKERS ?= 6
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z][a-z0-9 -]*:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z][a-z0-9 -]*:.*  ## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP)  ## a Hebrew conversation (ARGS=--stay, --short, --traces)
 	$(BIN)/batkol demo $(ARGS)
