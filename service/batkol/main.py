@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | chat | call | gonogo | NAME-double | migrate | erase | journal | sinks`.
+"""The command line: `batkol serve`, `demo`, `chat`, `compare`, `call`, `gonogo`, doubles, and those of the store.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -22,6 +22,7 @@ import uvloop
 from batkol import __version__
 from batkol.chat.command import chat
 from batkol.commands.call import call
+from batkol.commands.correct import correct
 from batkol.commands.doubles import llm_double, soniox_double, speech_double, twilio_double, voice_double
 from batkol.commands.env_file import FILE, NO_FILE, EnvFileNews, EnvFileOption
 from batkol.commands.gonogo import gonogo
@@ -29,6 +30,7 @@ from batkol.commands.journal import journal
 from batkol.commands.shared import NoColor, console, exit_with, refuse
 from batkol.commands.sinks import sinks
 from batkol.commands.store import erase, migrate
+from batkol.compare.command import compare
 from batkol.environment import remove_reserved, strip_variables
 from batkol.errors import BatkolError, ConfigurationError
 from batkol_otel.environment import mend
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 RESERVED: Final = "batkol.reserved"
 DOUBLES: Final = ("speech-double", "soniox-double", "llm-double", "voice-double", "twilio-double")
-FOR_PEOPLE: Final = frozenset({"demo", "chat", "call", "gonogo", *DOUBLES})
+FOR_PEOPLE: Final = frozenset({"demo", "chat", "compare", "call", "gonogo", *DOUBLES})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
 
 app = typer.Typer(
@@ -176,9 +178,11 @@ def demo(
 
 
 app.command()(chat)
+app.command()(compare)
 app.command()(gonogo)
 app.command()(migrate)
 app.command()(erase)
+app.command()(correct)
 app.add_typer(journal, name="journal")
 app.add_typer(sinks, name="sinks")
 app.command()(call)

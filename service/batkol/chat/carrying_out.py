@@ -21,6 +21,7 @@ from batkol.chat.stdin_lines import StdinLines
 from batkol.chat.talking import HELP, Chat
 from batkol.chat.text_call import TextAgent, TextCall
 from batkol.chat.text_tools import StatedResults
+from batkol.commands.report_file import check_writable, write
 from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.errors import ConfigurationError
 from batkol.live.reply import ReplySettings
@@ -98,7 +99,7 @@ def _check(options: ChatOptions) -> None:
         )
     for file in (options.junit, options.json):
         if file is not None:
-            report_files.check_writable(file)
+            check_writable(file)
 
 
 async def _talk(options: ChatOptions, parts: _Parts, out: Console, notes: Console) -> int:
@@ -128,7 +129,7 @@ async def _try_dialogues(options: ChatOptions, parts: _Parts, out: Console) -> i
         tried.append(TriedPrompt(name, done))
     show(out, tried)
     if options.junit:
-        report_files.write(options.junit, report_files.junit(tried))
+        write(options.junit, report_files.junit(tried))
     if options.json:
-        report_files.write(options.json, report_files.as_json(tried))
+        write(options.json, report_files.as_json(tried))
     return exit_code(tried[0])

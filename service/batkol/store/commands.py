@@ -30,7 +30,7 @@ async def carry_out_migration(
 
     Raises `ConfigurationError` where the database refuses, or cannot be reached and may not be away.
     """
-    where = _named(url)
+    where = named(url)
     for warning in where.warnings:
         write_line(warning)
     try:
@@ -70,7 +70,7 @@ async def carry_out_erasure(url: str, number: str, *, write_line: WriteLine) -> 
 
     Raises `ConfigurationError` as above, and for what names no one caller.
     """
-    where = _named(url)
+    where = named(url)
     database = Database(where)
     try:
         erased = await erase(database.reading, number)
@@ -86,15 +86,16 @@ async def carry_out_erasure(url: str, number: str, *, write_line: WriteLine) -> 
         )
         return 1
     write_line(
-        f"erased: {erased.utterances} utterances, {erased.replies} replies, {erased.tool_calls} tool calls and "
-        f"{erased.summaries} summaries of {erased.calls} calls, {erased.events} events for sinks, and "
-        f"{erased.leads} leads"
+        f"erased: {erased.utterances} utterances, {erased.corrections} corrections, {erased.replies} replies, "
+        f"{erased.tool_calls} tool calls and {erased.summaries} summaries of {erased.calls} calls, {erased.events} "
+        f"events for sinks, and {erased.leads} leads"
     )
     write_line(pending)
     return 0
 
 
-def _named(url: str) -> Address:
+def named(url: str) -> Address:
+    """Return the database that a command is for. Raises `ConfigurationError`."""
     if not url:
         raise ConfigurationError(_NO_URL)
     return address(url)

@@ -62,8 +62,11 @@ _DECODERS: Final[Mapping[tuple[int, int], Callable[[bytes], _Samples]]] = {
 }
 
 
-def to_phone(wav: bytes, *, longest_s: float) -> bytes:
-    """Return the sound of a WAV file as mu-law at 8 kHz. Raises `WavError`: a clause about the file ("it is …")."""
+def to_phone(wav: bytes, *, longest_s: float, channel: int | None = None) -> bytes:
+    """Return the sound of a WAV file as mu-law at 8 kHz. Raises `WavError`: a clause about the file ("it is …").
+
+    `channel` is the one to take, from 0 on; None mixes all of them.
+    """
     found = find_samples(wav) if begins_wav(wav) else None
     if found is None:
         raise WavError("it is no WAV file, or its header is cut off")
@@ -74,13 +77,15 @@ def to_phone(wav: bytes, *, longest_s: float) -> bytes:
             f"it has {form}; PCM of 8, 16, 24 or 32 bits, float and mu-law can be played, of 1 to {MOST_CHANNELS} "
             f"channels and {RATES[0]} to {RATES[-1]} Hz"
         )
+    if channel is not None and channel >= form.channels:
+        raise WavError(f"it has {form.channels} channels, and channel {channel + 1} was asked for")
     raw = _whole_frames(wav, found)
     seconds = len(raw) / _frame(form) / form.rate
     if seconds > longest_s:
         raise WavTooLongError(f"it lasts {seconds:.0f} s; {longest_s:.0f} s can be played at once")
     if (form.kind, form.channels, form.rate) == (MULAW, 1, SAMPLE_RATE):
         return raw
-    return _converted(raw, form, decode)
+    return _converted(raw, form, decode, channel)
 
 
 def _frame(form: SampleForm) -> int:
@@ -97,12 +102,13 @@ def _whole_frames(wav: bytes, found: WavSamples) -> bytes:
     return raw
 
 
-def _converted(raw: bytes, form: SampleForm, decode: Callable[[bytes], _Samples]) -> bytes:
+def _converted(raw: bytes, form: SampleForm, decode: Callable[[bytes], _Samples], channel: int | None = None) -> bytes:
     stream = soxr.ResampleStream(form.rate, SAMPLE_RATE, 1, dtype="float32", quality=QUALITY)
     second = form.rate * _frame(form)
     converted = bytearray()
     for at in range(0, len(raw), second):
-        mono = decode(raw[at : at + second]).reshape(-1, form.channels).mean(axis=1, dtype=np.float32)
+        frames = decode(raw[at : at + second]).reshape(-1, form.channels)
+        mono = frames.mean(axis=1, dtype=np.float32) if channel is None else np.ascontiguousarray(frames[:, channel])
         converted += _encoded(stream.resample_chunk(mono, last=at + second >= len(raw)))
     if not converted:
         raise WavError("it is shorter than one sample of the telephone")

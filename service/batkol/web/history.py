@@ -1,4 +1,4 @@
-"""History API: calls in pages, one call with its utterances, leads, exports."""
+"""History API: calls in pages, one call with its utterances, corrections of them, leads, exports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
-from pydantic import ValidationError
 from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,7 +17,9 @@ from batkol.store.postgres.reading import rows
 from batkol.store.postgres.reply_queries import all_replies, all_tool_calls, replies_of, tool_calls_of
 from batkol.store.store import NoStore, Store
 from batkol.web.access import Access, CurrentReader, Right, guard
-from batkol.web.errors import ErrorMappingRoute, sentence
+from batkol.web.change_bodies import described, read_change
+from batkol.web.corrections import add_corrections
+from batkol.web.errors import ErrorMappingRoute
 from batkol.web.export import Export, ExportFile, ExportSlots, Form
 from batkol.web.history_filters import CallPageQuery, CallQuery, LeadPageQuery, LeadQuery
 from batkol.web.history_redaction import check_call_filter, check_number, shown
@@ -34,9 +35,6 @@ from batkol.web.schemas import (
     LeadPage,
     UtteranceOut,
 )
-
-LARGEST_BODY: Final = 512 << 10
-"""Bytes of a change: three texts at their longest, each character escaped."""
 
 MOST: Final = 5000
 """Entries of each list that are shown of one call: some four hours of talking without a pause."""
@@ -59,9 +57,6 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     },
 }
 _ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {**PROBLEM, "description": "The call or lead does not exist."}}
-_CHANGE: Final = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": LeadChange.model_json_schema()}}}
-}
 _EXPORTED: Final = {
     Form.CSV: "agent,caller_number,…\r\nreception,+972541234567,…\r\n",
     Form.JSONL: '{"agent":"reception","caller_number":"+972541234567",…}\n',
@@ -82,6 +77,7 @@ def routes(*, store: Store | NoStore, access: Access) -> APIRouter:
     may_read = [Depends(guard(access, Right.LEADS))]
     router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute, responses=_REFUSALS, dependencies=may_read)
     _calls(router, engine)
+    add_corrections(router, engine, access)
     _leads(router, engine)
     _exports(router, engine)
     return router
@@ -139,13 +135,13 @@ def _leads(router: APIRouter, engine: Engine) -> None:
     @router.patch(
         "/leads/{lead_id}",
         tags=["leads"],
-        openapi_extra=_CHANGE,
+        openapi_extra=described(LeadChange),
         responses={**_ABSENT, 413: {**PROBLEM, "description": "The body is too large."}},
     )
     async def change_lead(lead_id: LeadId, request: Request, reader: CurrentReader) -> LeadOut:
         """Change the name, the notes or the summary of a lead; an absent field stays, null clears the field."""
         to = engine()
-        changes = await _change(request)
+        changes = (await read_change(request, LeadChange)).model_dump(exclude_unset=True)
         found = await rows(to, queries.change_lead(lead_id, changes) if changes else queries.one_lead(lead_id))
         if not found:
             raise HTTPException(404, "There is no lead with this id: the lead never existed, or was erased.")
@@ -199,16 +195,3 @@ def _place(token: str | None, kind: type[Key]) -> queries.PagePosition | None:
         raise HTTPException(
             422, "cursor: this API did not issue the cursor; send `next` of the page before, unchanged."
         ) from None
-
-
-async def _change(request: Request) -> dict[str, str | None]:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes, the limit for a lead.")
-    try:
-        change = LeadChange.model_validate_json(body)
-    except ValidationError as error:
-        raise HTTPException(422, sentence(error.errors(include_input=False, include_url=False))) from None
-    return change.model_dump(exclude_unset=True)

@@ -17,6 +17,7 @@ RIGHTS: Final[Mapping[str, frozenset[Right]]] = {
     "called_number": frozenset({Right.NUMBERS}),
     "text": frozenset({Right.TEXTS}),
     "revised_text": frozenset({Right.TEXTS}),
+    "correction": frozenset({Right.TEXTS}),
     "name": frozenset({Right.NUMBERS, Right.TEXTS}),
     "notes": frozenset({Right.TEXTS}),
     "last_summary": frozenset({Right.TEXTS}),

@@ -39,6 +39,14 @@ class LeadChange(StrictModel):
     last_summary: KeptText | None = Field(None, max_length=LONGEST_TEXT)
 
 
+class CorrectionChange(StrictModel):
+    """What was said in an utterance. Empty: nothing was said. Null removes the correction."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "רציתי לקבוע תור לרופא עור"}]})
+
+    text: KeptText | None = Field(max_length=LONGEST_TEXT)
+
+
 class Problem(BaseModel):
     """An error: whose fault it is, and the remedy."""
 
@@ -139,6 +147,13 @@ class UtteranceOut(BaseModel):
     unconfirmed: bool = Field(description="The text was an interim, and another recognizer found no word in the audio.")
     event_id: str | None = Field(description="`id` of the event `final`; null if only the revision is known.")
     revised_event_id: str | None = Field(description="`id` of the event `revised`; null without a revision.")
+    correction: str | None = Field(
+        description="What was said, as a person wrote it down. Empty: nothing was said. Null: no person corrected it."
+    )
+    corrected_by: str | None = Field(
+        description="The name of the token with which the correction was written, or of the user of `batkol correct`."
+    )
+    corrected_at: datetime | None
 
 
 class LeadOut(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -12,24 +11,8 @@ import msgspec
 
 from batkol.chat.dialogues.report import exit_code
 from batkol.chat.dialogues.trials import Trial, TriedDialogue, TriedPrompt
-from batkol.errors import ConfigurationError
-from batkol.paths import in_full, is_folder
 
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def check_writable(file: Path) -> None:
-    """Raise `ConfigurationError` for a file that cannot be written; asked before the answerer costs anything."""
-    if is_folder(file) or not is_folder(in_full(file).parent):
-        raise ConfigurationError(f"the report {file} cannot be written: its folder does not exist, or it is one.")
-
-
-def write(file: Path, content: bytes) -> None:
-    """Write a report. Raises `ConfigurationError`."""
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise ConfigurationError(f"the report {file} cannot be written: {error.strerror}.") from None
 
 
 def junit(prompts: Sequence[TriedPrompt]) -> bytes:

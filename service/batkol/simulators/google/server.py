@@ -28,6 +28,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.double import FaultyDouble
 from batkol.simulators.google.control import serve_control
 from batkol.simulators.google.faults import Fault, Moment, Surface, befalls
+from batkol.simulators.google.mishearing import Mishearing
 from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import Stats, StreamRecord
@@ -116,6 +117,7 @@ class SpeechDouble(FaultyDouble[Fault, Stats]):
     def __init__(self, settings: DoubleSettings | None = None, *, clock: ReadClock = time.monotonic) -> None:
         self.settings = settings or DoubleSettings()
         super().__init__(Stats, clock)
+        self.mishearing = Mishearing(self.settings.misheard, self.settings.seed)
         self._server = GrpcServer()
         self._open: dict[int, tuple[StreamRecord, _Conversation]] = {}
 
@@ -174,7 +176,11 @@ class SpeechDouble(FaultyDouble[Fault, Stats]):
         record, faults, stats = self._begin(context, unary=False)
         untidy = random.Random(f"{self.settings.seed}/untidy/{record.number}")
         listener = StreamRecognizer(
-            self.settings, latency=self._latency(record.number), now=record.opened_at, draw=untidy
+            self.settings,
+            latency=self._latency(record.number),
+            now=record.opened_at,
+            draw=untidy,
+            mishearing=self.mishearing.stream(),
         )
         conversation = _Conversation(listener, record, record_times=self.settings.record, clock=self._clock)
         self._open[id(record)] = record, conversation
@@ -195,7 +201,9 @@ class SpeechDouble(FaultyDouble[Fault, Stats]):
         record, faults, stats = self._begin(context, unary=True)
         ending = "CANCELLED"
         try:
-            response = await recognize(request, faults, record, self.settings, self._clock)
+            response = await recognize(
+                request, faults, record, self.settings, self._clock, mishearing=self.mishearing.stream()
+            )
             ending = "OK"
         except RefusalError as refusal:
             ending = refusal.code.name

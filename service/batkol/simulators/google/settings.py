@@ -43,6 +43,8 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Words older than this come as a stable interim, later ones as a second, unstable one."""
     untidy: bool = False
     """Whether interims change their mind: newest words replaced, joined, dropped, late, repeated. Finals are right."""
+    misheard: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
+    """Share of the words that are heard wrong: replaced, missing, or followed by one too many, in turn."""
     first_word_takes_pause: bool = False
     """Whether a final's first word starts where the last final's words ended, the stream's first one at its start.
 

@@ -19,6 +19,7 @@ from batkol.simulators.google import rules
 from batkol.simulators.google.answers import Response, add_final, add_interims, bill, glimpse, status_inside, word_times
 from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.finals import FinalPortion, FinalPortions
+from batkol.simulators.google.mishearing import StreamMishearing
 from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.untidy import Untidiness
@@ -46,9 +47,16 @@ class StreamRecognizer:
     """Listens to one stream. Times are seconds of any monotonic clock; `draw` is for what is untidy, if anything is."""
 
     def __init__(
-        self, settings: DoubleSettings, *, latency: Callable[[], float], now: float, draw: random.Random | None = None
+        self,
+        settings: DoubleSettings,
+        *,
+        latency: Callable[[], float],
+        now: float,
+        draw: random.Random | None = None,
+        mishearing: StreamMishearing | None = None,
     ) -> None:
         self._settings = settings
+        self._mishearing = mishearing
         self._latency = latency
         self._opened = self._audio_at = now
         self._sample_bytes = 0  # 0 until configured
@@ -131,6 +139,8 @@ class StreamRecognizer:
 
     def _append_words(self, words: list[SpokenWord], now: float) -> None:
         self.words += words
+        if self._mishearing is not None:
+            words = self._mishearing.change(words)
         if self._silent or self._stalled:
             return
         self._portions.append_words(words, self._hearing.quiet_until, now)

@@ -11,6 +11,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google.answers import UnaryResponse, add_final, bill, word_times
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.finals import FinalPortions
+from batkol.simulators.google.mishearing import StreamMishearing
 from batkol.simulators.google.rules import check_unary
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import StreamRecord
@@ -21,7 +22,13 @@ _TURN: Final = 2 * SAMPLE_RATE  # bytes (1 s) heard before the other streams hav
 
 
 async def recognize(
-    request: Any, faults: Sequence[Fault], record: StreamRecord, settings: DoubleSettings, clock: Callable[[], float]
+    request: Any,
+    faults: Sequence[Fault],
+    record: StreamRecord,
+    settings: DoubleSettings,
+    clock: Callable[[], float],
+    *,
+    mishearing: StreamMishearing,
 ) -> Any:
     """Answer a raw `RecognizeRequest`. Raises `RefusalError`; a stall ends only with the client's patience.
 
@@ -39,13 +46,15 @@ async def recognize(
         await asyncio.Event().wait()
     slow = befallen.get(Kind.SLOW_FINALS)
     due = record.opened_at + (settings.unary_latency_s if slow is None else slow.latency_s)
-    response, words = await _transcribe(request, linear16, settings)
+    response, words = await _transcribe(request, linear16, settings, mishearing)
     record.record_words(words, clock())
     await asyncio.sleep(max(0.0, due - clock()))
     return UnaryResponse() if Kind.SILENCE in befallen else response
 
 
-async def _transcribe(request: Any, linear16: bytes, settings: DoubleSettings) -> tuple[Any, list[SpokenWord]]:
+async def _transcribe(
+    request: Any, linear16: bytes, settings: DoubleSettings, mishearing: StreamMishearing
+) -> tuple[Any, list[SpokenWord]]:
     hearing = WordRecognizer(edges=settings.hears_edges)
     words = []
     for start in range(0, len(linear16), _TURN):
@@ -54,7 +63,7 @@ async def _transcribe(request: Any, linear16: bytes, settings: DoubleSettings) -
     words += hearing.finish()
     samples = len(linear16) // 2
     portions = FinalPortions(settings, lambda: 0.0)
-    portions.append_words(words, 0, 0.0)
+    portions.append_words(mishearing.change(words), 0, 0.0)
     portions.finish(samples, 0.0)
     response = UnaryResponse()
     offsets = request.config.enable_word_time_offsets

@@ -13,7 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from batkol.store.postgres.numbers import digest, identities
 from batkol.store.postgres.order import next_erasure
 from batkol.store.postgres.outbox_erase import erase_events
-from batkol.store.postgres.schema import calls, erasures, leads, outbox, replies, summaries, tool_calls, utterances
+from batkol.store.postgres.schema import (
+    calls,
+    corrections,
+    erasures,
+    leads,
+    outbox,
+    replies,
+    summaries,
+    tool_calls,
+    utterances,
+)
 from batkol.store.postgres.statements import ERASING
 
 REMEMBERED_DAYS: Final = 90
@@ -29,6 +39,7 @@ class Erased(msgspec.Struct, frozen=True):
     replies: int = 0
     tool_calls: int = 0
     summaries: int = 0
+    corrections: int = 0
     events: int = 0
     """Events of the outbox."""
 
@@ -58,6 +69,7 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
                 update(replies).where(replies.c.call_sid == these).values(intended="", heard=""),
                 update(tool_calls).where(tool_calls.c.call_sid == these).values(arguments="", result=""),
                 delete(summaries).where(summaries.c.call_sid == these),
+                delete(corrections).where(corrections.c.call_sid == these),
             )
         ]
         said.append(await erase_events(connection, found))
@@ -73,11 +85,11 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
 
 
 UNFINISHED_DAYS: Final = 2
-"""Days for which an erasure is completed that a version without replies made, in a rollout."""
+"""Days for which an erasure is completed that an older version made, in a rollout."""
 
 
 async def complete_erasures(engine: AsyncEngine) -> int:
-    """Erase what the agent said and did in erased calls, and their events, where an older version left them.
+    """Erase what the agent said and did in erased calls, corrections and events, where an older version left them.
 
     Returns how many rows had it.
 
@@ -95,6 +107,7 @@ async def complete_erasures(engine: AsyncEngine) -> int:
             .where(tool_calls.c.call_sid.in_(erased), (tool_calls.c.arguments != "") | (tool_calls.c.result != ""))
             .values(arguments="", result=""),
             delete(summaries).where(summaries.c.call_sid.in_(erased)),
+            delete(corrections).where(corrections.c.call_sid.in_(erased)),
         ):
             left += (await connection.execute(statement)).rowcount
         unerased = select(outbox.c.call_sid).where(outbox.c.call_sid.in_(erased), ~outbox.c.is_erased).distinct()

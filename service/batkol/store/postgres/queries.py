@@ -19,6 +19,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     Update,
+    and_,
     exists,
     func,
     literal,
@@ -35,7 +36,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from batkol.store.postgres.conversation_queries import event_id_of, stream_numbers
 from batkol.store.postgres.lead_fields import PLAIN_FIELDS, SHOWN_NAME
-from batkol.store.postgres.schema import SLOW_MS, calls, leads, replies, summaries, utterances
+from batkol.store.postgres.schema import SLOW_MS, calls, corrections, leads, replies, summaries, utterances
 
 Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
 
@@ -93,7 +94,13 @@ _OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
     func.coalesce(utterances.c.revised_unconfirmed, utterances.c.unconfirmed, _NO).label("unconfirmed"),
     event_id_of(utterances, "seq").label("event_id"),
     event_id_of(utterances, "revised_seq").label("revised_event_id"),
+    corrections.c.text.label("correction"),
+    corrections.c.corrected_by,
+    corrections.c.corrected_at,
 ]  # fmt: skip
+_IS_CORRECTION: Final = and_(
+    *(corrections.c[name] == utterances.c[name] for name in ("call_sid", "stream_sid", "index"))
+)
 _OF_LEADS: Final[Sequence[ColumnElement[Any]]] = [
     *(
         leads.c[name]
@@ -131,10 +138,17 @@ def utterances_of(call_sid: str, limit: int) -> Select[Any]:
     return (
         select(*_OF_UTTERANCES)
         .outerjoin_from(utterances, streams, streams.c.stream_sid == utterances.c.stream_sid)
+        .outerjoin_from(utterances, corrections, _IS_CORRECTION)
         .where(utterances.c.call_sid == call_sid)
         .order_by(streams.c.place, stream_began, utterances.c.stream_sid, utterances.c.index)
         .limit(limit)
     )
+
+
+def one_utterance(call_sid: str, stream_sid: str, index: int) -> Select[Any]:
+    """Return an utterance, or nothing."""
+    key = (utterances.c.call_sid == call_sid, utterances.c.stream_sid == stream_sid, utterances.c.index == index)
+    return select(*_OF_UTTERANCES).outerjoin_from(utterances, corrections, _IS_CORRECTION).where(*key)
 
 
 def all_utterances(wanted: CallFilter) -> Select[Any]:
@@ -143,6 +157,7 @@ def all_utterances(wanted: CallFilter) -> Select[Any]:
     found = (
         select(chosen.c.call_sid, chosen.c.agent, *_OF_UTTERANCES)
         .join_from(chosen, utterances, utterances.c.call_sid == chosen.c.call_sid)
+        .outerjoin_from(utterances, corrections, _IS_CORRECTION)
         .order_by(
             chosen.c.started_at.desc(), chosen.c.call_sid.desc(), utterances.c.stream_sid.desc(), utterances.c.index
         )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -35,8 +36,8 @@ SLOW_MS: Final = 1000
 """Milliseconds from which a final is slow enough to be looked for: the indexes of slow finals begin here."""
 
 __all__ = [
-    "SLOW_MS", "call_statuses", "calls", "erasure_numbers", "erasures", "events", "journals", "leads", "metadata",
-    "outbox", "replies", "sink_letters", "sink_streams", "sinks", "summaries", "tool_calls", "utterances",
+    "SLOW_MS", "call_statuses", "calls", "corrections", "erasure_numbers", "erasures", "events", "journals", "leads",
+    "metadata", "outbox", "replies", "sink_letters", "sink_streams", "sinks", "summaries", "tool_calls", "utterances",
 ]  # fmt: skip
 
 
@@ -103,6 +104,24 @@ utterances = Table(
     Column("seq", Integer, comment="the event that the final came from"),
     Column("revised_seq", Integer),
     Index("utterances_slow", "started_at", "call_sid", postgresql_where=text(f"final_ms >= {SLOW_MS}")),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("call_sid", Text, primary_key=True),
+    Column("stream_sid", Text, primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False, comment="what was said, as a person heard it; empty where nothing was"),
+    Column("corrected_by", Text, nullable=False, comment="the name of a token, or of a user of the command line"),
+    Column("corrected_at", TIME, nullable=False, server_default=func.now()),
+    ForeignKeyConstraint(
+        ["call_sid", "stream_sid", "index"],
+        ["utterances.call_sid", "utterances.stream_sid", "utterances.index"],
+        name="corrections_call_sid_fkey",
+        ondelete="CASCADE",
+    ),
+    comment="What a person says was said in an utterance",
 )
 
 replies = Table(

@@ -1,0 +1,1 @@
+"""Comparison of recognizers on speech whose words are known: `batkol compare`."""

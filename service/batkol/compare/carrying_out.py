@@ -1,0 +1,139 @@
+"""`batkol compare`: from options to an exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from batkol.audio.segmenter import SegmenterSettings
+from batkol.commands.report_file import check_writable, write
+from batkol.compare.budget import within
+from batkol.compare.comparison import Comparison, compared
+from batkol.compare.known_speech import KnownSpeech, SpeechSpan
+from batkol.compare.prices import price_of
+from batkol.compare.reading import Channel, FindSpans, read_known_speech
+from batkol.compare.recognizers import ComparedRecognizer, open_recognizers, read_settings
+from batkol.compare.report_html import report_html
+from batkol.compare.report_json import report_json
+from batkol.compare.running import chosen_probes, hear_all
+from batkol.compare.spans import find_spans
+from batkol.compare.stored_calls import read_corrected_calls
+from batkol.compare.table import faults, show
+from batkol.errors import ConfigurationError
+from batkol.settings import Settings
+from batkol.vad.factory import create
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """The options of the command line."""
+
+    source: Path | None = None
+    recordings: Path | None = None
+    names: tuple[str, ...] = ()
+    budget: float = 30.0
+    seed: int | None = None
+    channel: str = "mix"
+    probes: int = 10
+    at_once: int = 4
+    json: Path | None = None
+    html: Path | None = None
+    database_url: str = ""
+
+
+async def carry_out(options: CompareOptions, out: Console, notes: Console) -> int:
+    """Compare, print the tables and write the reports; returns 0. Raises `ConfigurationError` before anything costs."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    channel = _channel(options.channel)
+    for file in (options.json, options.html):
+        if file is not None:
+            check_writable(file)
+    settings = read_settings()
+    async with AsyncExitStack() as stack:
+        recognizers = await open_recognizers(options.names, settings, stack)
+        speech = await _speech(options, channel, _finder(settings), notes)
+        comparison = await _compare(options, speech, recognizers, notes)
+    if not comparison.compared:
+        raise ConfigurationError(
+            "\n  ".join(("no sound was heard by every recognizer, so nothing is compared:", *faults(comparison)))
+        )
+    show(comparison, out)
+    made_at = datetime.now(UTC)
+    if options.json is not None:
+        write(options.json, report_json(comparison, made_at))
+    if options.html is not None:
+        write(options.html, report_html(comparison, made_at))
+    return 0
+
+
+def _channel(name: str) -> Channel:
+    try:
+        return Channel(name)
+    except ValueError:
+        raise ConfigurationError(f"--channel is mix, left or right, not {name!r}.") from None
+
+
+def _finder(settings: Settings) -> FindSpans:
+    engine = create(settings.vad)
+    thresholds = SegmenterSettings(
+        minimum_speech_ms=settings.vad_minimum_speech_ms,
+        silence_ms=settings.vad_silence_ms,
+        pre_roll_ms=settings.vad_pre_roll_ms,
+    )
+
+    def find(sound: bytes) -> tuple[SpeechSpan, ...]:
+        return find_spans(sound, engine, thresholds)
+
+    return find
+
+
+async def _speech(options: CompareOptions, channel: Channel, find: FindSpans, notes: Console) -> Sequence[KnownSpeech]:
+    if (options.source is None) == (options.recordings is None):
+        raise ConfigurationError(
+            "name the speech to compare on: a folder or list with texts, or --recordings for calls of the store."
+        )
+    if options.source is not None:
+        return read_known_speech(options.source, find_spans=find, channel=channel)
+    if options.recordings is None:
+        raise AssertionError("one of the two is named")
+    calls = await read_corrected_calls(options.database_url)
+    return calls.with_recordings(
+        options.recordings,
+        find_spans=find,
+        channel=channel,
+        note=lambda line: notes.print(line, markup=False, soft_wrap=True),
+    )
+
+
+async def _compare(
+    options: CompareOptions, speech: Sequence[KnownSpeech], recognizers: Sequence[ComparedRecognizer], notes: Console
+) -> Comparison:
+    streaming = sum(each.streams for each in recognizers)
+    probes = options.probes if streaming else 0
+    heard = within(
+        speech,
+        options.budget,
+        streaming=streaming,
+        single=len(recognizers) - streaming,
+        probes=probes,
+        seed=options.seed,
+    )
+    seed = options.seed or 0
+    names = [each.name for each in recognizers]
+    notes.print(f"comparing {', '.join(names)} on {len(heard)} of {len(speech)} sounds", markup=False)
+    with notes.status("") as status:
+        hearings = await hear_all(
+            heard,
+            recognizers,
+            at_once=options.at_once,
+            probed=chosen_probes(heard, probes, seed),
+            on_heard=lambda done, of: status.update(f"{done} of {of} heard"),
+        )
+    return compared(hearings, names, {name: price_of(name) for name in names}, seed=seed)

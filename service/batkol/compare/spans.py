@@ -1,0 +1,65 @@
+"""Spans of speech in a sound, found by the detector of the calls."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol.audio import mulaw
+from batkol.audio.level import window_levels
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechStarted
+from batkol.compare.known_speech import SpeechSpan
+from batkol.vad.engine import VadEngine
+
+
+QUIET_DB: Final = 35.0
+"""What is this much below the loudest 10 ms of a span is no speech: an engine hears some 100 ms after the sound."""
+
+_STEP: Final = 10 * SAMPLES_PER_MS
+
+
+def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> tuple[SpeechSpan, ...]:
+    """Return the spans of speech in mu-law. A span that goes on at the end of the sound ends there.
+
+    A span ends with its last sound that is not quiet. In a noise that is louder than `QUIET_DB` below the speech, it
+    ends where the engine says, which is later.
+    """
+    segmenter, window = Segmenter(settings), engine.window
+    padded = sound + mulaw.silence(-len(sound) % window)
+    slot = engine.open()
+    try:
+        second = SAMPLE_RATE // window * window
+        scores = [
+            probability
+            for at in range(0, len(padded), second)
+            for probability in engine.score([slot], [padded[at : at + second]])[0]
+        ]
+    finally:
+        engine.close(slot)
+    spans: list[SpeechSpan] = []
+    begin = 0
+    events = [
+        event
+        for number, score in enumerate(scores)
+        for event in segmenter.append_score(score, number * window, (number + 1) * window)
+    ]
+    for event in (*events, *segmenter.flush(len(sound))):
+        match event:
+            case SpeechStarted(speech_at=at):
+                begin = at
+            case SpeechEnded(at=at, decided_at=decided_at):
+                end = _last_sound(sound, begin, min(at, len(sound)))
+                spans.append(SpeechSpan(begin, end, max(decided_at, end)))
+            case _:
+                pass
+    return tuple(spans)
+
+
+def _last_sound(sound: bytes, begin: int, end: int) -> int:
+    """Return the end of the last 10 ms of [begin, end) that are not quiet."""
+    steps = (end - begin) // _STEP
+    if steps < 1:
+        return end
+    levels = window_levels(sound[begin : begin + steps * _STEP], _STEP)
+    limit = max(levels) * 10 ** (-QUIET_DB / 10)
+    return begin + _STEP * max(number for number, level in enumerate(levels, 1) if level >= limit)
