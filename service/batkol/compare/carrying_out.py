@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
 from rich.console import Console
 
 from batkol.audio.segmenter import SegmenterSettings
@@ -50,7 +48,6 @@ class CompareOptions:
 
 async def carry_out(options: CompareOptions, out: Console, notes: Console) -> int:
     """Compare, print the tables and write the reports; returns 0. Raises `ConfigurationError` before anything costs."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     channel = _channel(options.channel)
     for file in (options.json, options.html):
         if file is not None:

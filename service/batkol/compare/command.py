@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -85,8 +86,11 @@ def compare(
     vendors charge for it. Exit code 0: it was compared, whatever came out; 2: it could not be.
     """
     os.environ["OTEL_METRICS_EXPORTER"] = "none"  # what is compared is no call of the service's
+    import structlog
+
     from batkol.compare.carrying_out import CompareOptions, carry_out
 
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # the report has the rest
     options = CompareOptions(
         source=source,
         recordings=recordings,

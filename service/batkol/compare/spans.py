@@ -11,7 +11,6 @@ from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, Sp
 from batkol.compare.known_speech import SpeechSpan
 from batkol.vad.engine import VadEngine
 
-
 QUIET_DB: Final = 35.0
 """What is this much below the loudest 10 ms of a span is no speech: an engine hears some 100 ms after the sound."""
 

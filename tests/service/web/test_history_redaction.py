@@ -13,6 +13,7 @@ from batkol.rights import ALL_RIGHTS, Right
 from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres import queries
 from batkol.store.postgres.conversation_queries import conversation_of
+from batkol.store.postgres.corrections import UtteranceKey, correct
 from batkol.store.postgres.reply_queries import all_replies, all_tool_calls, replies_of, tool_calls_of
 from batkol.store.store import NoStore
 from batkol.web.access import Reader
@@ -25,6 +26,7 @@ from support.postgres.store_parts import Kept
 WORDS, CORRECTED, NAME, NOTES, SUMMARY = "תור לרופא", "תור לרופאה", "דנה לוי", "בבוקר", "ביטול"
 INTENDED, HEARD, FIELD, SUMMED_UP = "בשמחה מתי נוח", "בשמחה מתי", "משה כהן", "רצתה תור"
 RESULT = "פנוי בשש"
+SAID = "תור לרופא שיניים דחוף"
 PLANTED: dict[str, frozenset[Right]] = {
     CALLER: frozenset({Right.NUMBERS}),
     CALLED: frozenset({Right.NUMBERS}),
@@ -37,17 +39,18 @@ PLANTED: dict[str, frozenset[Right]] = {
     HEARD: frozenset({Right.TEXTS}),
     SUMMED_UP: frozenset({Right.TEXTS}),
     RESULT: frozenset({Right.TEXTS}),
+    SAID: frozenset({Right.TEXTS}),
 }
 """What is planted, and the rights that show it."""
 LEAD = {CALLER, NAME, NOTES, SUMMARY, FIELD}
 SHOWN: dict[str, set[str]] = {
     "/v1/history/calls": {CALLER, CALLED, SUMMED_UP},
-    f"/v1/history/calls/{sid()}": {CALLER, CALLED, WORDS, CORRECTED, INTENDED, HEARD, SUMMED_UP, FIELD, RESULT},
+    f"/v1/history/calls/{sid()}": {CALLER, CALLED, WORDS, CORRECTED, INTENDED, HEARD, SUMMED_UP, FIELD, RESULT, SAID},
     "/v1/leads": LEAD,
     "/v1/history/calls.csv": {CALLER, CALLED, SUMMED_UP},
     "/v1/history/calls.jsonl": {CALLER, CALLED, SUMMED_UP},
-    "/v1/history/utterances.csv": {WORDS, CORRECTED},
-    "/v1/history/utterances.jsonl": {WORDS, CORRECTED},
+    "/v1/history/utterances.csv": {WORDS, CORRECTED, SAID},
+    "/v1/history/utterances.jsonl": {WORDS, CORRECTED, SAID},
     "/v1/history/replies.csv": {INTENDED, HEARD},
     "/v1/history/replies.jsonl": {INTENDED, HEARD},
     "/v1/history/tool_calls.csv": {FIELD, RESULT},
@@ -65,7 +68,7 @@ OPEN = {
     "calls", "updated_at", "reply_id", "turn", "kind", "phrase", "interrupted", "latency_ms", "text_ms",
     "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms", "attempts", "answerer", "voice",
     "answerer_variant", "voice_variant", "prompt_tokens", "completion_tokens", "fault", "at", "tool", "outcome",
-    "duration_ms",
+    "duration_ms", "corrected_by", "corrected_at",
 }  # fmt: skip
 """The columns that every client of the history sees."""
 
@@ -89,6 +92,7 @@ async def planted(kept: Kept) -> None:
     of = "SELECT call_sid, agent, 'done', $1, 1, now(), now() FROM calls"
     into = "INSERT INTO summaries (call_sid, agent, state, text, attempts, due_at, of_end)"
     await sql(kept.where, f"{into} {of}", SUMMED_UP)
+    assert await correct(kept.database.reading, UtteranceKey(sid(), who().stream_sid, 0), SAID, "dana")
 
 
 async def lead_of(house: Past) -> int:

@@ -20,5 +20,5 @@ async def test_whatever_it_is_asked_it_answers_as_its_description_says(kept: Kep
             requests_by_path, f"http://127.0.0.1:{house.port}/openapi.json", AUTHORIZED, examples
         )
 
-    assert len(asked) == 14
+    assert len(asked) == 15
     assert min(asked.values()) >= examples, asked

@@ -1,0 +1,102 @@
+"""`batkol compare` from its options to its reports, against the speech double and in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from batkol.audio import mulaw
+from batkol.audio.wav import wav_file
+from batkol.compare.carrying_out import CompareOptions, carry_out
+from batkol.errors import ConfigurationError
+from batkol.main import app
+from batkol.simulators.google.server import SpeechDouble
+from batkol.voices.marked.voice import say
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for name, words in (("a", ["שלום", "מחר"]), ("b", ["תודה"])):
+        audio = say(words)
+        (folder / f"{name}.wav").write_bytes(wav_file(mulaw.decode(audio.mulaw).astype("<i2").tobytes()))
+        (folder / f"{name}.txt").write_text(f"{audio.text}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+async def double(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SpeechDouble]:
+    async with SpeechDouble() as made:
+        monkeypatch.setenv("GCP_STT_ENDPOINT", f"127.0.0.1:{await made.start()}")
+        monkeypatch.setenv("GCP_STT_INSECURE", "true")
+        monkeypatch.setenv("VAD", "webrtc")
+        yield made
+
+
+async def compare(options: CompareOptions) -> tuple[str, str]:
+    out, notes = io.StringIO(), io.StringIO()
+    code = await carry_out(options, Console(file=out, width=160), Console(file=notes, width=160))
+    assert code == 0
+    return out.getvalue(), notes.getvalue()
+
+
+async def test_both_ways_to_google_are_compared_and_reported(
+    sounds: Path, double: SpeechDouble, tmp_path: Path
+) -> None:
+    files = {"json": tmp_path / "r.json", "html": tmp_path / "r.html"}
+    out, notes = await compare(CompareOptions(source=sounds, probes=1, at_once=8, **files))
+
+    assert "google-v1/default" in out
+    assert "0.0 %" in out
+    assert "Too little was compared to tell google-v1/default from single." in out
+    assert "comparing google-v1/default, single on 2 of 2 sounds" in notes
+    report = json.loads(files["json"].read_text(encoding="utf-8"))
+    assert [each["heard"]["google-v1/default"]["text"] for each in report["speech"]] == ["שלום מחר", "תודה"]
+    assert report["recognizers"][0]["times"]["forced"]["number"] == 1
+    page = files["html"].read_text(encoding="utf-8")
+    assert "שלום מחר" in page
+    assert not any(word in out + notes for word in ("שלום", "תודה")), "the terminal has no transcript"
+    assert {stream["language"] for stream in double.stats()["streams"]} == {"iw-IL"}
+
+
+async def test_nothing_is_sent_beyond_the_budget(sounds: Path, double: SpeechDouble) -> None:
+    with pytest.raises(ConfigurationError, match=r"more than --budget 0\.1, so nothing was sent"):
+        await compare(CompareOptions(source=sounds, budget=0.1))
+
+    assert double.stats()["streams"] == []
+
+
+async def test_where_no_sound_was_heard_by_all_the_reason_is_said(
+    sounds: Path, monkeypatch: pytest.MonkeyPatch, double: SpeechDouble
+) -> None:
+    await double.stop()
+    with pytest.raises(ConfigurationError, match=r"nothing is compared:\n  google-v1/default: 2 times unavailable"):
+        await compare(CompareOptions(source=sounds, names=("google-v1/default",), at_once=8))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ([], "name the speech to compare on"),
+        (["/nowhere"], "/nowhere is neither a folder nor a file"),
+        (["/", "--channel", "middle"], "--channel is mix, left or right"),
+        (["/", "--html", "/nowhere/r.html"], "cannot be written"),
+        (["/", "--budget", "nan"], "it must be a number from 0.01 on"),
+        (["/", "--recordings", "/"], "name the speech to compare on"),
+        (["--recordings", "/"], "there is no DATABASE_URL"),
+    ],
+)
+async def test_what_cannot_be_compared_is_refused_before_anything_is_asked(words: list[str], why: str) -> None:
+    environment = {"GCP_STT_ENDPOINT": "127.0.0.1:1", "GCP_STT_INSECURE": "true", "VAD": "webrtc", "COLUMNS": "300"}
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["compare", *words], env=environment)
+
+    assert done.exit_code == 2
+    assert why in done.output

@@ -1,0 +1,71 @@
+from batkol.audio import mulaw
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.compare.hearing import Arrival, measure
+from batkol.compare.known_speech import KnownSpeech, SpeechSpan
+from batkol.compare.shown_text import ShownText
+from batkol.speech.results import Transcript
+
+
+def at(ms: int) -> int:
+    return ms * SAMPLES_PER_MS
+
+
+def heard(text: str, begin_ms: int, end_ms: int, *, final: bool = False) -> Transcript:
+    return Transcript(text, at(begin_ms), at(end_ms), final)
+
+
+def speech(said: str, *spans: tuple[int, int]) -> KnownSpeech:
+    found = tuple(SpeechSpan(at(begin), at(end), at(end + 480)) for begin, end in spans)
+    return KnownSpeech("a.wav", "a.wav", said, mulaw.silence(at(6000)), found)
+
+
+def test_interims_give_way_to_newer_ones_and_to_finals() -> None:
+    shown, texts = ShownText(), []
+    for each in (
+        heard("שלום", 0, 400), heard(" אני", 400, 600), heard("שלום", 0, 700), heard(" אנו", 700, 900),
+        heard("שלום", 0, 700, final=True), heard(" אני רוצה", 700, 1200), heard("", 700, 1300, final=True),
+        heard(" תור", 1300, 1600, final=True),
+    ):  # fmt: skip
+        shown.take(each)
+        texts.append(shown.text)
+
+    assert texts == [
+        "שלום", "שלום אני", "שלום", "שלום אנו", "שלום", "שלום אני רוצה", "שלום", "שלום תור",
+    ]  # fmt: skip
+    assert not shown.unfinished
+
+
+def test_times_count_from_the_end_of_speech_and_first_texts_from_its_beginning() -> None:
+    arrivals = [
+        Arrival(700.0, heard("שלום", 0, 600)),
+        Arrival(1650.0, heard("שלום לך", 0, 1500)),
+        Arrival(1800.0, heard("שלום לכם", 0, 1600)),
+        Arrival(2400.0, heard("שלום לך", 0, 1500, final=True)),
+        Arrival(3500.0, heard(" תודה", 1500, 3400)),
+        Arrival(4900.0, heard(" תודה", 1500, 4000, final=True)),
+    ]
+    text, times, unfinished = measure(speech("שלום לך תודה", (300, 1500), (3000, 4000)), arrivals)
+
+    assert text == "שלום לך תודה"
+    assert not unfinished
+    assert times.first_interims == (400.0, 500.0)
+    assert times.finals == (900.0, 900.0)
+    assert times.right == -500.0
+    assert times.settled == -500.0
+    assert times.forced is None
+
+
+def test_a_text_that_is_never_right_has_no_time_for_that_and_one_without_a_final_is_unfinished() -> None:
+    text, times, unfinished = measure(speech("שלום", (0, 500)), [Arrival(650.0, heard("חלום", 0, 480))])
+
+    assert (text, unfinished) == ("חלום", True)
+    assert times.right is None
+    assert times.settled == 150.0
+    assert times.finals == ()
+
+
+def test_a_sound_in_which_nothing_is_heard_has_no_times() -> None:
+    text, times, unfinished = measure(speech("שלום", (0, 500)), [])
+
+    assert (text, unfinished) == ("", False)
+    assert (times.first_interims, times.finals, times.right, times.settled) == ((), (), None, None)

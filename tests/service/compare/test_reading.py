@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batkol.audio import mulaw
+from batkol.audio.wav import wav_file
+from batkol.compare.known_speech import SpeechSpan
+from batkol.compare.reading import Channel, read_known_speech
+from batkol.errors import ConfigurationError
+
+
+def no_spans(_: bytes) -> tuple[SpeechSpan, ...]:
+    return ()
+
+
+def tone(hz: float, rate: int = 8000) -> "np.typing.NDArray[np.int16]":
+    return (8000 * np.sin(2 * np.pi * hz * np.arange(rate // 2) / rate)).astype("<i2")
+
+
+def write_sound(file: Path, hz: float = 440.0, rate: int = 8000) -> None:
+    file.write_bytes(wav_file(tone(hz, rate).tobytes(), rate))
+
+
+def read(path: Path, channel: Channel = Channel.MIX) -> list[tuple[str, str, str, int]]:
+    found = read_known_speech(path, find_spans=no_spans, channel=channel)
+    return [(each.name, each.group, each.said, len(each.mulaw)) for each in found]
+
+
+def test_a_folder_has_sounds_with_their_texts_beside_them(tmp_path: Path) -> None:
+    for name, rate in (("b", 8000), ("a", 16000)):
+        write_sound(tmp_path / f"{name}.wav", rate=rate)
+        (tmp_path / f"{name}.txt").write_text(f"\ufeffשלום {name}\n", encoding="utf-8")
+
+    assert read(tmp_path) == [("a.wav", "a.wav", "שלום a", 4000), ("b.wav", "b.wav", "שלום b", 4000)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("l.jsonl", '{"audio": "a.wav", "text": "שלום", "call": "CA1"}\n\n{"audio": "a.wav", "text": ""}\n'),
+        ("l.csv", "audio,text,call\na.wav,שלום,CA1\na.wav,,\n"),
+    ],
+)
+def test_a_list_names_sounds_texts_and_calls(tmp_path: Path, name: str, text: str) -> None:
+    write_sound(tmp_path / "a.wav")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    assert read(tmp_path / name) == [("a.wav", "CA1", "שלום", 4000), ("a.wav", "a.wav", "", 4000)]
+
+
+def test_the_channel_with_the_caller_is_taken(tmp_path: Path) -> None:
+    both = np.stack([tone(300.0), tone(1700.0)], axis=1)
+    (tmp_path / "a.wav").write_bytes(wav_file(both.tobytes(), channels=2))
+    (tmp_path / "a.txt").write_text("שלום", encoding="utf-8")
+
+    for channel, side in ((Channel.LEFT, 0), (Channel.RIGHT, 1)):
+        (found,) = read_known_speech(tmp_path, find_spans=no_spans, channel=channel)
+        assert np.abs(mulaw.decode(found.mulaw).astype(int) - both[:, side]).max() < 300
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "why"),
+    [
+        ({}, "", "has no WAV file"),
+        ({"a.wav": b""}, "", r"a\.wav has no text: write what is said in it to a\.txt"),
+        ({"a.wav": b"no sound", "a.txt": b"x"}, "", r"a\.wav: it is no WAV file"),
+        ({"a.wav": b"", "a.txt": b"\xff"}, "", r"a\.txt is not UTF-8"),
+        ({}, "l.jsonl", "is neither a folder nor a file"),
+        ({"l.txt": b""}, "l.txt", "must be a folder with WAV files and texts, or a list"),
+        ({"l.jsonl": b'{"audio": "a.wav"}'}, "l.jsonl", r"l\.jsonl, line 1 is no entry"),
+        ({"l.jsonl": b'{"audio": "a.wav", "text": "", "cal": ""}'}, "l.jsonl", r"l\.jsonl, line 1 is no entry"),
+        ({"l.csv": b"audio;text\n"}, "l.csv", "must have the columns audio and text"),
+        ({"l.csv": b"audio,text\na.wav,x,y\n"}, "l.csv", r"l\.csv, line 2 has another number of fields"),
+        ({"l.jsonl": b'{"audio": "a.wav", "text": ""}'}, "l.jsonl", r"a\.wav cannot be read: No such file"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_by_name(
+    tmp_path: Path, files: dict[str, bytes], source: str, why: str
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=why):
+        read(tmp_path / source if source else tmp_path)
+
+
+def test_a_channel_that_a_sound_does_not_have_is_refused(tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.wav")
+    (tmp_path / "a.txt").write_text("שלום", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match=r"a\.wav: it has 1 channels, and channel 2 was asked for"):
+        read(tmp_path, Channel.RIGHT)

@@ -1,0 +1,112 @@
+"""The production adapters against the speech double, which gets an exact share of the words wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from batkol.audio.segmenter import SegmenterSettings
+from batkol.compare.comparison import Comparison, compared
+from batkol.compare.known_speech import KnownSpeech
+from batkol.compare.recognizers import ComparedRecognizer, open_recognizers
+from batkol.compare.running import chosen_probes, hear_all
+from batkol.compare.spans import find_spans
+from batkol.errors import ConfigurationError
+from batkol.settings import Settings
+from batkol.simulators.google.faults import Fault, Kind
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.vad.webrtc import WebRtcEngine
+from batkol.voices.marked.voice import random_utterances, script
+
+PACE = 12.0
+QUICK = DoubleSettings(pacing_factor=0, final_latency_s=0.02, half_close_latency_s=0.01, unary_latency_s=0.01)
+STREAMING, SINGLE = "google-v1/default", "single"
+
+
+def known_speech(sounds: int, words: int) -> list[KnownSpeech]:
+    engine, found = WebRtcEngine(), []
+    for number, utterance in enumerate(random_utterances(5, sounds, words)):
+        audio = script((utterance,), lead_ms=200, tail_ms=100)
+        spans = find_spans(audio.mulaw, engine, SegmenterSettings())
+        found.append(KnownSpeech(f"{number}.wav", f"{number}.wav", audio.text, audio.mulaw, spans))
+    return found
+
+
+async def compare(
+    double: SpeechDouble, names: Sequence[str], speech: Sequence[KnownSpeech], *, probes: int = 0
+) -> Comparison:
+    settings = Settings(
+        twilio_validate_signatures=False,
+        gcp_stt_endpoint=f"127.0.0.1:{await double.start()}",
+        gcp_stt_insecure=True,
+    )
+    async with AsyncExitStack() as stack:
+        recognizers: Sequence[ComparedRecognizer] = [
+            replace(each, pace=PACE) for each in await open_recognizers(names, settings, stack)
+        ]
+        heard = await hear_all(speech, recognizers, at_once=12, probed=chosen_probes(speech, probes, 0))
+    return compared(heard, names, dict.fromkeys(names), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("sounds", "words", "share"),
+    [(12, 10, 0.1), pytest.param(100, 20, 0.183, marks=pytest.mark.nightly)],
+)
+async def test_an_injected_error_rate_is_found_within_a_tenth_of_a_point(sounds: int, words: int, share: float) -> None:
+    misheard = msgspec.structs.replace(QUICK, misheard=share)
+    speech = known_speech(sounds, words)
+    async with SpeechDouble(QUICK) as right, SpeechDouble(misheard) as wrong:
+        (of_right,) = (await compare(right, [STREAMING], speech)).recognizers
+        (of_wrong,) = (await compare(wrong, [STREAMING], speech)).recognizers
+        injected = wrong.mishearing.count
+
+    assert of_right.faults == of_wrong.faults == {}
+    assert of_right.counts.errors == 0
+    assert of_wrong.counts.words == sounds * words
+    assert int(sounds * words * share) - injected in {0, 1}, "the last one may be due when the last word was heard"
+    assert abs(of_wrong.word_error_rate - injected / of_wrong.counts.words) <= 0.001
+    kinds = (of_wrong.counts.wrong, of_wrong.counts.missing, of_wrong.counts.extra)
+    assert max(kinds) - min(kinds) <= 1 + injected // 30
+
+
+async def test_single_requests_are_compared_and_a_probe_makes_a_stream_finish() -> None:
+    speech = known_speech(3, 4)
+    async with SpeechDouble(msgspec.structs.replace(QUICK, final_latency_s=2.0)) as double:
+        outcome = await compare(double, [], speech, probes=2)
+
+    streaming, single = outcome.recognizers
+    assert (streaming.name, single.name) == (STREAMING, SINGLE)
+    assert streaming.counts.errors == single.counts.errors == 0
+    assert streaming.times["forced"].number == 2
+    assert "finals" not in streaming.times, "no final came while the call went on"
+    assert streaming.times["right"].number == streaming.times["first_interims"].number == 3
+    assert single.times["finals"].number == 3
+    assert "forced" not in single.times
+    sound_s = sum(each.seconds for each in speech)
+    assert streaming.heard_minutes * 60 > sound_s + 3 * 4.0
+    assert single.heard_minutes * 60 <= sound_s
+
+
+async def test_a_sound_that_a_recognizer_fails_on_counts_for_none_and_says_why() -> None:
+    speech = known_speech(2, 3)
+    async with SpeechDouble(QUICK) as double:
+        double.inject(Fault(kind=Kind.END, refusal="BILLING_DISABLED", streams=(1,)))
+        outcome = await compare(double, [], speech)
+
+    assert [each.is_compared for each in outcome.speech].count(False) == 1
+    assert list(outcome.recognizers[0].faults.values()) == [1]
+    assert outcome.recognizers[1].faults == {}
+    (failed,) = (each.hearings[STREAMING] for each in outcome.speech if not each.is_compared)
+    assert "illing" in failed.why
+    assert [each.counts.words for each in outcome.recognizers] == [3, 3]
+
+
+async def test_a_name_that_no_recognizer_has_is_refused_with_those_there_are() -> None:
+    async with SpeechDouble(QUICK) as double:
+        with pytest.raises(ConfigurationError, match=r"no recognizer 'whisper' here.*are: google-v1/default, single"):
+            await compare(double, ["whisper"], [])

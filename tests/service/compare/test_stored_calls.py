@@ -1,0 +1,43 @@
+"""The calls that `batkol compare` takes from the store: corrected to the end, and recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batkol.audio.wav import wav_file
+from batkol.compare.reading import Channel
+from batkol.compare.stored_calls import read_corrected_calls
+from batkol.errors import ConfigurationError
+from batkol.store.postgres.corrections import UtteranceKey, correct, correct_rest
+from support.postgres.records import began, heard, sid, who
+from support.postgres.store_parts import Kept
+
+SAID = "רציתי לקבוע תור"
+
+
+async def test_calls_that_are_corrected_to_the_end_and_recorded_are_compared_as_a_whole(
+    kept: Kept, tmp_path: Path
+) -> None:
+    for call in range(4):
+        kept.say([began(who(call)), heard(0, who(call)), heard(1, who(call))])
+    await kept.written()
+    for call in (0, 1):
+        assert await correct(kept.database.reading, UtteranceKey(sid(call), who(call).stream_sid, 0), SAID, "dana")
+        assert await correct_rest(kept.database.reading, sid(call), "dana") == 1
+    assert await correct(kept.database.reading, UtteranceKey(sid(2), who(2).stream_sid, 0), SAID, "dana")
+    calls = await read_corrected_calls(kept.where.dsn)
+
+    assert calls.said == {sid(call): f"{SAID} {heard(1).text}" for call in (0, 1)}
+    assert calls.unfinished == {sid(2): 1}
+    notes: list[str] = []
+    with pytest.raises(ConfigurationError, match="corrected to the end and has a recording"):
+        calls.with_recordings(tmp_path, find_spans=lambda _: (), channel=Channel.MIX, note=notes.append)
+    (tmp_path / f"{sid(0)}.wav").write_bytes(wav_file(b"\x01\x02" * 800))
+    notes.clear()
+    (speech,) = calls.with_recordings(tmp_path, find_spans=lambda _: (), channel=Channel.MIX, note=notes.append)
+
+    assert (speech.group, speech.said, speech.seconds) == (sid(0), calls.said[sid(0)], 0.1)
+    assert [note.split(" is left out: ")[0] for note in notes] == [sid(2), sid(1)]
+    assert f"batkol correct {sid(2)} --rest-as-heard" in notes[0]
