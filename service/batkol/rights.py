@@ -18,7 +18,7 @@ class Right(StrEnum):
     LINE = "line"
     """Speak in a live call, play, clear, hang up, transfer."""
     LEADS = "leads"
-    """Read the history and the leads, export them, change a lead."""
+    """Read the history and the leads, export them, change a lead; with `texts`, correct an utterance."""
     DRAIN = "drain"
     """Empty the pod."""
 
