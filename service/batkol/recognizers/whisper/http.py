@@ -22,7 +22,7 @@ _RESTART: Final = "and restart."
 _KEY: Final = f"The server refuses the key: set WHISPER_API_KEY to a valid one, {_RESTART}"
 _PATH: Final = (
     "The server has no /v1/audio/transcriptions, or no such model: check WHISPER_URL, which ends before /v1, and "
-    f"WHISPER_MODEL, {_RESTART}"
+    f"WHISPER_MODEL, which the server must have downloaded, {_RESTART}"
 )
 _REQUEST: Final = f"The server refuses the request: check WHISPER_MODEL and GCP_STT_LANGUAGE, {_RESTART}"
 _REDIRECT: Final = f"A redirect is not followed: set WHISPER_URL to its target, {_RESTART}"
