@@ -92,7 +92,7 @@ async def test_silence_is_an_empty_text() -> None:
         ("400 Bad Request", False, "check WHISPER_MODEL and GCP_STT_LANGUAGE, and restart"),
         ("401 Unauthorized", False, "set WHISPER_API_KEY to a valid one, and restart"),
         ("403 Forbidden", False, "set WHISPER_API_KEY to a valid one, and restart"),
-        ("404 Not Found", False, "check WHISPER_URL, which ends before /v1, and WHISPER_MODEL, and restart"),
+        ("404 Not Found", False, "and WHISPER_MODEL, which the server must have downloaded, and restart"),
         ("413 Content Too Large", False, "raise its limit"),
     ],
 )
