@@ -28,7 +28,10 @@ QUESTION = re.compile(
 
 PLAIN = (*PACKAGES, "helm", "tools", "bench")
 """Folders whose every text is plain: no persons that are not there, no pronoun without its noun."""
-OF_OPTIONS = ("service/batkol/chat/command.py", "service/batkol/main.py", "operator/batkol_operator/main.py")
+OF_OPTIONS = (
+    "service/batkol/chat/command.py", "service/batkol/compare/command.py", "service/batkol/main.py",
+    "operator/batkol_operator/main.py",
+)  # fmt: skip
 """Modules whose aliases are options of the command line, beside those of `batkol.commands`."""
 IN_BOTH_PROGRAMS = {"AnswererKind", "VoiceKind"}
 """Names of the same thing in the service and in the operator, which share no code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import Final
 
 import pytest
@@ -134,3 +136,19 @@ async def test_the_smallest_bot_has_less_than_fifteen_lines_of_code() -> None:
     lines = (EXAMPLES / "http_bot.py").read_text().split('"""', 2)[2].splitlines()
 
     assert 5 < len([line for line in lines if line.strip() and not line.strip().startswith("#")]) < 15
+
+
+@pytest.mark.nightly
+async def test_the_comparison_needs_no_account_and_writes_its_reports(tmp_path: Path) -> None:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "PYTHON": sys.executable, "VAD": "webrtc"}
+    process = await asyncio.create_subprocess_exec(
+        "sh", str(EXAMPLES / "compare.sh"), "3", cwd=tmp_path, env=environment, stdout=PIPE, stderr=STDOUT
+    )
+    out, _ = await process.communicate()
+
+    assert process.returncode == 0, out.decode()
+    report = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
+    assert report["compared"] == 3
+    assert [each["name"] for each in report["recognizers"]] == ["google-v1/default", "single"]
+    assert "<mark" in (tmp_path / "comparison.html").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,10 +14,10 @@ from batkol.compare.shown_text import ShownText
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
 
-_BEGUN: int = 100 * SAMPLES_PER_MS
+_BEGUN: Final = 100 * SAMPLES_PER_MS
 """Samples of a span that an interim of it reaches into: results are dated to 100 ms."""
 
-_REACHES: int = 300 * SAMPLES_PER_MS
+REACHES: Final = 300 * SAMPLES_PER_MS
 """Samples before the end of speech from which a final has the last word: a detector hears some 100 ms after it."""
 
 
@@ -94,7 +94,7 @@ def _first_interims(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[f
 def _finals(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[float, ...]:
     times = []
     for _, end, _ in speech.spans:
-        reaching = (each for each in arrivals if each.heard.final and each.heard.end >= end - _REACHES)
+        reaching = (each for each in arrivals if each.heard.final and each.heard.end >= end - REACHES)
         first = next((each.at_ms - end / SAMPLES_PER_MS for each in reaching), None)
         times += [] if first is None else [first]
     return tuple(times)

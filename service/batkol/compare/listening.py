@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
-from batkol.compare.hearing import Arrival, Hearing, measure, sentence
+from batkol.compare.hearing import REACHES, Arrival, Hearing, measure, sentence
 from batkol.compare.known_speech import KnownSpeech
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
@@ -122,7 +122,7 @@ class _SoundPlayback:
     def _take(self, heard: Transcript) -> None:
         at_ms = (self._loop.time() - self._began) * 1000 * self._pace
         self.arrivals.append(Arrival(at_ms, heard))
-        if heard.final and heard.end >= self._speech.end - 300 * SAMPLES_PER_MS and self._speech.spans:
+        if heard.final and self._speech.spans and heard.end >= self._speech.end - REACHES:
             self._answered.set()
 
 

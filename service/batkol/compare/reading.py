@@ -54,11 +54,11 @@ def read_known_speech(path: Path, *, find_spans: FindSpans, channel: Channel) ->
     else:
         raise ConfigurationError(f"{path} must be a folder with WAV files and texts, or a list: .jsonl or .csv.")
     base = path if is_folder(path) else path.parent
-    return [
-        KnownSpeech(entry.audio, entry.call or entry.audio, entry.text, sound, find_spans(sound))
-        for entry in entries
-        for sound in (read_sound(base / entry.audio, channel),)
-    ]
+    speech = []
+    for entry in entries:
+        sound = read_sound(base / entry.audio, channel)
+        speech.append(KnownSpeech(entry.audio, entry.call or entry.audio, entry.text, sound, find_spans(sound)))
+    return speech
 
 
 def read_sound(file: Path, channel: Channel) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pydantic import ValidationError
@@ -30,7 +30,7 @@ from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers, Session
 
-GOOGLE: str = "google-v1/"
+GOOGLE: Final = "google-v1/"
 """The beginning of the name of Google's streaming; its model follows."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,7 +22,7 @@ from batkol.store.postgres.reading import rows
 from batkol.store.postgres.remedies import with_remedy
 from batkol.terminal_text import isolated
 
-MOST: int = 5000
+MOST: Final = 5000
 """Utterances of a call that can be corrected."""
 
 WriteLine = Callable[[str], None]
