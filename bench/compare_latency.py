@@ -3,8 +3,8 @@
     python bench/compare_latency.py --sounds 40
 
 The double notes when each message came and each answer went, by its own clock. The sample at which a word ends was
-spoken 150 ms (a batch) before the first message came, and so much later as it lies in the sound. `batkol compare` counts
-from the same moment, by the session's clock, and takes the end of speech from the detector.
+spoken 150 ms (a batch) before the first message came, and so much later as it lies in the sound. `batkol compare`
+counts from the same moment, by the session's clock, and takes the end of speech from the detector.
 """
 
 from __future__ import annotations
