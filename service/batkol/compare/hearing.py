@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -64,8 +65,13 @@ def sentence(error: UpstreamError) -> str:
     return " ".join(f"{error} {error.remedy}".split())
 
 
-def measure(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[str, Latencies, bool]:
-    """Return the text of what arrived, its latencies, and whether it is unfinished."""
+def measure(
+    speech: KnownSpeech, arrivals: Sequence[Arrival], closed_ms: float = math.inf
+) -> tuple[str, Latencies, bool]:
+    """Return the text of what arrived, its latencies, and whether it is unfinished.
+
+    A final that came after the session was closed was made by that.
+    """
     shown, states = ShownText(), list[tuple[float, list[str]]]()
     for arrival in arrivals:
         shown.take(arrival.heard)
@@ -74,7 +80,7 @@ def measure(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[str, Late
     said = [word.normal for word in words(speech.said)]
     latencies = Latencies(
         first_interims=_first_interims(speech, arrivals),
-        finals=_finals(speech, arrivals),
+        finals=_finals(speech, [each for each in arrivals if each.at_ms < closed_ms]),
         right=next((at - end_ms for at, normal in states if said and normal == said), None),
         settled=_settled(states, end_ms),
     )

@@ -7,6 +7,7 @@ the sound, as on a line, until the final with the last word has come, or for `TA
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
@@ -57,6 +58,7 @@ class _SoundPlayback:
         self.late_ms = 0.0
         self.fault: str | None = None
         self.why = ""
+        self.closed_ms = math.inf
         self._session = open_session(self._take, self._ring, self._lose)
         self._session.set_silent(quiet=True)
 
@@ -66,6 +68,7 @@ class _SoundPlayback:
             tasks.create_task(self._own_session(), name="compare.session")
             await self._play(until, stop_when_answered=stop_when_answered)
             self._session.push_audio(self._ring.end, flush=True)
+            self.closed_ms = self._now_ms()
             await self._session.close()
 
     @property
@@ -119,9 +122,11 @@ class _SoundPlayback:
             self._session.push_audio(self._ring.end, flush=True)
         self._session.set_silent(quiet=quiet)
 
+    def _now_ms(self) -> float:
+        return (self._loop.time() - self._began) * 1000 * self._pace
+
     def _take(self, heard: Transcript) -> None:
-        at_ms = (self._loop.time() - self._began) * 1000 * self._pace
-        self.arrivals.append(Arrival(at_ms, heard))
+        self.arrivals.append(Arrival(self._now_ms(), heard))
         if heard.final and self._speech.spans and heard.end >= self._speech.end - REACHES:
             self._answered.set()
 
@@ -132,7 +137,7 @@ async def listen(
     """Have a session hear a sound; return what it heard, or its fault. Cancelling it ends the session."""
     playback = _SoundPlayback(speech, open_session, pace=pace)
     await playback.run(len(speech.mulaw) + int(tail_s * SAMPLE_RATE), stop_when_answered=True)
-    text, latencies, unfinished = measure(speech, playback.arrivals)
+    text, latencies, unfinished = measure(speech, playback.arrivals, playback.closed_ms)
     return Hearing(
         text=text,
         latencies=latencies,

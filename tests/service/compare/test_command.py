@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -10,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from batkol.audio import mulaw
 from batkol.audio.wav import wav_file
 from batkol.compare.carrying_out import CompareOptions, carry_out
 from batkol.errors import ConfigurationError
-from batkol.main import app
+from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.server import SpeechDouble
 from batkol.voices.marked.voice import say
+from support.process.commands import ran
 
 
 @pytest.fixture
@@ -75,11 +74,9 @@ async def test_nothing_is_sent_beyond_the_budget(sounds: Path, double: SpeechDou
     assert (double.stats()["streams_opened"], double.stats()["unary_calls"]) == (0, 0)
 
 
-async def test_where_no_sound_was_heard_by_all_the_reason_is_said(
-    sounds: Path, monkeypatch: pytest.MonkeyPatch, double: SpeechDouble
-) -> None:
-    await double.stop()
-    with pytest.raises(ConfigurationError, match=r"nothing is compared:\n  google-v1/default: 2 times unavailable"):
+async def test_where_no_sound_was_heard_by_all_the_reason_is_said(sounds: Path, double: SpeechDouble) -> None:
+    double.inject(Fault(kind=Kind.END, refusal="BILLING_DISABLED"))
+    with pytest.raises(ConfigurationError, match=r"nothing is compared:\n  google-v1/default: 2 times \w+\. .*illing"):
         await compare(CompareOptions(source=sounds, names=("google-v1/default",), at_once=8))
 
 
@@ -96,8 +93,9 @@ async def test_where_no_sound_was_heard_by_all_the_reason_is_said(
     ],
 )
 async def test_what_cannot_be_compared_is_refused_before_anything_is_asked(words: list[str], why: str) -> None:
+    code = f"import sys; sys.argv = {['batkol', 'compare', *words]!r}; from batkol.__main__ import main; main()"
     environment = {"GCP_STT_ENDPOINT": "127.0.0.1:1", "GCP_STT_INSECURE": "true", "VAD": "webrtc", "COLUMNS": "300"}
-    done = await asyncio.to_thread(CliRunner().invoke, app, ["compare", *words], env=environment)
+    ended = await ran(code, **environment)
 
-    assert done.exit_code == 2
-    assert why in done.output
+    assert ended.returncode == 2, ended
+    assert why in ended.stderr

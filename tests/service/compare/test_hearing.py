@@ -30,7 +30,7 @@ def test_interims_give_way_to_newer_ones_and_to_finals() -> None:
         texts.append(shown.text)
 
     assert texts == [
-        "שלום", "שלום אני", "שלום", "שלום אנו", "שלום", "שלום אני רוצה", "שלום", "שלום תור",
+        "שלום", "שלום אני", "שלום", "שלום אנו", "שלום אנו", "שלום אני רוצה", "שלום", "שלום תור",
     ]  # fmt: skip
     assert not shown.unfinished
 
@@ -61,6 +61,14 @@ def test_a_text_that_is_never_right_has_no_time_for_that_and_one_without_a_final
     assert (text, unfinished) == ("חלום", True)
     assert times.right is None
     assert times.settled == 150.0
+    assert times.finals == ()
+
+
+def test_a_final_that_came_because_the_session_was_closed_is_text_and_no_time() -> None:
+    arrivals = [Arrival(900.0, heard("שלום", 0, 500, final=True))]
+    text, times, unfinished = measure(speech("שלום", (0, 500)), arrivals, closed_ms=800.0)
+
+    assert (text, unfinished) == ("שלום", False)
     assert times.finals == ()
 
 

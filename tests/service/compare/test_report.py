@@ -69,14 +69,13 @@ def test_the_page_loads_nothing_runs_nothing_and_escapes_every_text() -> None:
 
 def test_the_page_marks_each_difference_and_lets_hebrew_run_from_right_to_left() -> None:
     said = "אני רוצה תור מחר בבוקר"
-    read = page(comparison([said], **{"google-v1/default": same("אני רצה תור הבוקר כן", 1)}))
+    read = page(comparison([said], **{"google-v1/default": same("כן אני רצה תור הבוקר", 1)}))
 
-    assert [tag for tag, _ in read.tags if tag in {"mark", "del", "ins"}] == ["mark", "del", "mark", "ins"]
+    assert [tag for tag, _ in read.tags if tag in {"mark", "del", "ins"}] == ["ins", "mark", "del", "mark"]
     assert [given["class"] for tag, given in read.tags if tag == "mark"] == ["wrong", "prefix"]
     assert [given.get("dir") for tag, given in read.tags if tag == "dd"] == ["auto", "auto"]
     assert "color-scheme: light dark" in read.words
     assert "prefers-color-scheme: dark" in read.words
-    assert "$0.01" not in read.words.split("Sound by sound")[1]
 
 
 def test_a_better_recognizer_is_named_and_an_equal_one_is_not() -> None:
