@@ -1,6 +1,6 @@
 """Recordings to try `batkol compare` on: the built-in voice says Hebrew words, and the texts say which.
 
-    python examples/compare.py FOLDER [HOW MANY]
+python examples/compare.py FOLDER [HOW MANY]
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ _FEWEST_HUNDREDS: Final = 3
 
 class _Found(NamedTuple):
     value: int
-    count: int  # of words
+    taken: int  # words
 
 
 _Read = Callable[[Sequence[str]], _Found | None]
@@ -73,9 +73,9 @@ def with_digits(words: Sequence[ComparedWord]) -> list[ComparedWord]:
             result.append(words[at])
             at += 1
             continue
-        shown = " ".join(word.shown for word in words[at : at + found.count])
+        shown = " ".join(word.shown for word in words[at : at + found.taken])
         result.append(ComparedWord(f"{prefix}{found.value}", shown))
-        at += found.count
+        at += found.taken
     return result
 
 
@@ -94,11 +94,11 @@ def _below_million(words: Sequence[str]) -> _Found | None:
     thousands = _thousands(words)
     if thousands is None:
         return _below_1000(words)
-    rest = words[thousands.count :]
+    rest = words[thousands.taken :]
     more = _joined_by_vav(rest, _below_1000)
     if more is None and _hundreds(rest) is not None:
         more = _below_1000(rest)
-    return thousands if more is None else _Found(thousands.value + more.value, thousands.count + more.count)
+    return thousands if more is None else _Found(thousands.value + more.value, thousands.taken + more.taken)
 
 
 def _thousands(words: Sequence[str]) -> _Found | None:
@@ -112,10 +112,10 @@ def _thousands(words: Sequence[str]) -> _Found | None:
     if first in _CONSTRUCT and words[1:2] == [_THOUSANDS]:
         return _Found(_CONSTRUCT[first] * 1000, 2)
     times = _below_1000(words)
-    scale = words[times.count] if times is not None and times.count < len(words) else ""
+    scale = words[times.taken] if times is not None and times.taken < len(words) else ""
     if times is None or not times.value or scale not in _SCALES:
         return None
-    return _Found(times.value * _SCALES[scale], times.count + 1)
+    return _Found(times.value * _SCALES[scale], times.taken + 1)
 
 
 def _hundreds(words: Sequence[str]) -> _Found | None:
@@ -131,11 +131,11 @@ def _below_1000(words: Sequence[str]) -> _Found | None:
     hundreds = _hundreds(words)
     if hundreds is None:
         return _below_100(words)
-    rest = words[hundreds.count :]
+    rest = words[hundreds.taken :]
     more = _joined_by_vav(rest, _below_100)
     if more is None and rest and rest[0] in _TENS:
         more = _below_100(rest)
-    return hundreds if more is None else _Found(hundreds.value + more.value, hundreds.count + more.count)
+    return hundreds if more is None else _Found(hundreds.value + more.value, hundreds.taken + more.taken)
 
 
 def _below_100(words: Sequence[str]) -> _Found | None:

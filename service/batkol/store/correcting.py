@@ -81,8 +81,9 @@ async def carry_out_correction(url: str, options: CorrectOptions, *, write_line:
             )
         chosen = utterances[options.number - 1]
         text = heard_text(chosen) if options.as_heard else options.text
+        text = None if text is None else bounded(text.strip(), LONGEST_TEXT)
         key = UtteranceKey(sid, chosen["stream_sid"], chosen["index"])
-        if not await correct(engine, key, None if text is None else bounded(text.strip(), LONGEST_TEXT), options.by):
+        if not await correct(engine, key, text, options.by):
             raise ConfigurationError("the call was erased, and cannot be corrected.")
         write_line("the correction was removed" if text is None else f"corrected: {isolated(text) or '(nothing)'}")
     return 0

@@ -22,8 +22,9 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     413: {**PROBLEM, "description": "The body is too large."},
 }
 
-Sid = Annotated[str, Path(max_length=LONGEST_NAME)]
-Index = Annotated[int, Path(ge=0, le=LARGEST_INDEX)]
+CallSid = Annotated[str, Path(max_length=LONGEST_NAME, examples=["CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"])]
+StreamSid = Annotated[str, Path(max_length=LONGEST_NAME, examples=["MZ0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
+Index = Annotated[int, Path(ge=0, le=LARGEST_INDEX, examples=[3])]
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ def add_corrections(router: APIRouter, engine: Callable[[], AsyncEngine], access
         responses=_ANSWERS,
     )
     async def correct_utterance(
-        call_sid: Sid, stream_sid: Sid, index: Index, request: Request, reader: CurrentReader
+        call_sid: CallSid, stream_sid: StreamSid, index: Index, request: Request, reader: CurrentReader
     ) -> UtteranceOut:
         """Write what was said in an utterance, or remove that with null. The recorded texts do not change.
 
@@ -59,7 +60,7 @@ def add_corrections(router: APIRouter, engine: Callable[[], AsyncEngine], access
             stream_sid=key.stream_sid,
             utterance=key.index,
         )
-        found = await rows(to, queries.one_utterance(*key))
+        found = await rows(to, queries.one_utterance(key.call_sid, key.stream_sid, key.index))
         if not found:
             raise HTTPException(404, "The utterance was deleted meanwhile.")
         return UtteranceOut.model_validate(dict(found[0]))

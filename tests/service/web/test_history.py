@@ -13,7 +13,7 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web import history
-from batkol.web.history import LARGEST_BODY
+from batkol.web.change_bodies import LARGEST_BODY
 from support.network.ports import free_port
 from support.postgres.history_api import TOKEN, fill, past, serving, whole
 from support.postgres.records import (

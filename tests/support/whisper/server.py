@@ -122,7 +122,7 @@ class HearingWhisper:
 
 def fields(content_type: str, body: bytes) -> dict[str, bytes]:
     """Read a multipart form, strictly: each field once, a file with a name."""
-    form: Message[str, str] = BytesParser(policy=HTTP).parsebytes(  # type: ignore[assignment]
+    form: Message[str, str] = BytesParser(policy=HTTP).parsebytes(
         f"Content-Type: {content_type}\r\n\r\n".encode() + body
     )
     if form.get_content_type() != "multipart/form-data" or not form.is_multipart() or form.defects:

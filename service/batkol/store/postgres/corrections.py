@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
+from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,13 +15,15 @@ from batkol.store.postgres.schema import calls, corrections, utterances
 from batkol.store.postgres.statements import HOLD
 
 
-class UtteranceKey(NamedTuple):
+class UtteranceKey(msgspec.Struct, frozen=True):
     """The place of an utterance in the store."""
 
     call_sid: str
     stream_sid: str
     index: int
 
+
+_KEY: Final = UtteranceKey.__struct_fields__
 
 LARGEST_INDEX: Final = 2**31 - 1
 
@@ -38,11 +42,11 @@ async def correct(engine: AsyncEngine, key: UtteranceKey, text: str | None, by: 
             if text is None:
                 await connection.execute(delete(corrections).where(_is(corrections, key)))
                 return True
-            values = {**key._asdict(), "text": text, "corrected_by": by, "corrected_at": func.now()}
+            values = {**asdict(key), "text": text, "corrected_by": by, "corrected_at": func.now()}
             statement = insert(corrections).values(values)
             await connection.execute(
                 statement.on_conflict_do_update(
-                    index_elements=list(UtteranceKey._fields),
+                    index_elements=list(_KEY),
                     set_={name: statement.excluded[name] for name in ("text", "corrected_by", "corrected_at")},
                 )
             )
@@ -52,11 +56,11 @@ async def correct(engine: AsyncEngine, key: UtteranceKey, text: str | None, by: 
 async def correct_rest(engine: AsyncEngine, call_sid: str, by: str) -> int:
     """Write for every utterance of a call without a correction that it was heard right; return how many there were."""
     heard = func.coalesce(utterances.c.revised_text, utterances.c.text, "")
-    corrected = exists().where(*(corrections.c[name] == utterances.c[name] for name in UtteranceKey._fields))
+    corrected = exists().where(*(corrections.c[name] == utterances.c[name] for name in _KEY))
     of_call = exists().where(calls.c.call_sid == call_sid, calls.c.erased_at.is_(None))
-    columns = [utterances.c[name] for name in UtteranceKey._fields]
+    columns = [utterances.c[name] for name in _KEY]
     rest = select(*columns, heard, literal(by)).where(utterances.c.call_sid == call_sid, ~corrected, of_call)
-    names = [*UtteranceKey._fields, "text", "corrected_by"]
+    names = [*_KEY, "text", "corrected_by"]
     with driver_faults():
         async with engine.begin() as connection:
             await connection.execute(HOLD)
@@ -76,4 +80,4 @@ async def _is_there(connection: AsyncConnection, key: UtteranceKey) -> bool:
 
 
 def _is(table: Table, key: UtteranceKey) -> ColumnElement[bool]:
-    return and_(*(table.c[name] == value for name, value in key._asdict().items()))
+    return and_(*(table.c[name] == value for name, value in asdict(key).items()))

@@ -137,8 +137,11 @@ def utterances_of(call_sid: str, limit: int) -> Select[Any]:
     stream_began = func.min(utterances.c.started_at).over(partition_by=utterances.c.stream_sid)
     return (
         select(*_OF_UTTERANCES)
-        .outerjoin_from(utterances, streams, streams.c.stream_sid == utterances.c.stream_sid)
-        .outerjoin_from(utterances, corrections, _IS_CORRECTION)
+        .select_from(
+            utterances.outerjoin(streams, streams.c.stream_sid == utterances.c.stream_sid).outerjoin(
+                corrections, _IS_CORRECTION
+            )
+        )
         .where(utterances.c.call_sid == call_sid)
         .order_by(streams.c.place, stream_began, utterances.c.stream_sid, utterances.c.index)
         .limit(limit)
@@ -148,7 +151,7 @@ def utterances_of(call_sid: str, limit: int) -> Select[Any]:
 def one_utterance(call_sid: str, stream_sid: str, index: int) -> Select[Any]:
     """Return an utterance, or nothing."""
     key = (utterances.c.call_sid == call_sid, utterances.c.stream_sid == stream_sid, utterances.c.index == index)
-    return select(*_OF_UTTERANCES).outerjoin_from(utterances, corrections, _IS_CORRECTION).where(*key)
+    return select(*_OF_UTTERANCES).select_from(utterances.outerjoin(corrections, _IS_CORRECTION)).where(*key)
 
 
 def all_utterances(wanted: CallFilter) -> Select[Any]:
@@ -156,8 +159,9 @@ def all_utterances(wanted: CallFilter) -> Select[Any]:
     chosen = chosen_calls(wanted)
     found = (
         select(chosen.c.call_sid, chosen.c.agent, *_OF_UTTERANCES)
-        .join_from(chosen, utterances, utterances.c.call_sid == chosen.c.call_sid)
-        .outerjoin_from(utterances, corrections, _IS_CORRECTION)
+        .select_from(
+            chosen.join(utterances, utterances.c.call_sid == chosen.c.call_sid).outerjoin(corrections, _IS_CORRECTION)
+        )
         .order_by(
             chosen.c.started_at.desc(), chosen.c.call_sid.desc(), utterances.c.stream_sid.desc(), utterances.c.index
         )
