@@ -81,21 +81,29 @@ async def test_where_no_sound_was_heard_by_all_the_reason_is_said(sounds: Path, 
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("options", "why"),
     [
-        ([], "name the speech to compare on"),
-        (["/nowhere"], "/nowhere is neither a folder nor a file"),
-        (["/", "--channel", "middle"], "--channel is mix, left or right"),
-        (["/", "--html", "/nowhere/r.html"], "cannot be written"),
-        (["/", "--budget", "nan"], "it must be a number from 0.01 on"),
-        (["/", "--recordings", "/"], "name the speech to compare on"),
-        (["--recordings", "/"], "there is no DATABASE_URL"),
+        (CompareOptions(), "name the speech to compare on"),
+        (CompareOptions(source=Path("/"), recordings=Path("/")), "name the speech to compare on"),
+        (CompareOptions(source=Path("/nowhere")), "/nowhere is neither a folder nor a file"),
+        (CompareOptions(source=Path("/"), channel="middle"), "--channel is mix, left or right, not 'middle'"),
+        (CompareOptions(source=Path("/"), html=Path("/nowhere/r.html")), "cannot be written"),
+        (CompareOptions(source=Path("/"), names=("soniox",)), "there is no recognizer 'soniox' here"),
+        (CompareOptions(recordings=Path("/")), "there is no DATABASE_URL"),
     ],
 )
-async def test_what_cannot_be_compared_is_refused_before_anything_is_asked(words: list[str], why: str) -> None:
-    code = f"import sys; sys.argv = {['batkol', 'compare', *words]!r}; from batkol.__main__ import main; main()"
-    environment = {"GCP_STT_ENDPOINT": "127.0.0.1:1", "GCP_STT_INSECURE": "true", "VAD": "webrtc", "COLUMNS": "300"}
-    ended = await ran(code, **environment)
+async def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
+    double: SpeechDouble, options: CompareOptions, why: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        await compare(options)
 
-    assert ended.returncode == 2, ended
-    assert why in ended.stderr
+    assert (double.stats()["streams_opened"], double.stats()["unary_calls"]) == (0, 0)
+
+
+async def test_the_command_refuses_what_its_options_cannot_take() -> None:
+    words = ["batkol", "compare", "/", "--budget", "nan"]
+    ended = await ran(f"import sys; sys.argv = {words!r}; from batkol.__main__ import main; main()", COLUMNS="300")
+
+    assert ended.returncode == 2
+    assert "it must be a number from 0.01 on" in ended.stderr
