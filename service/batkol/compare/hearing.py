@@ -89,7 +89,8 @@ def measure(
 
 def _first_interims(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[float, ...]:
     firsts = []
-    for begin, *_ in speech.spans:
+    for span in speech.spans:
+        begin = span.begin
         begin_ms = begin / SAMPLES_PER_MS
         came = (each for each in arrivals if each.at_ms > begin_ms and each.heard.text.strip())
         first = next((each.at_ms - begin_ms for each in came if each.heard.end > begin + _BEGUN), None)
@@ -99,9 +100,9 @@ def _first_interims(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[f
 
 def _finals(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[float, ...]:
     times = []
-    for _, end, _ in speech.spans:
-        reaching = (each for each in arrivals if each.heard.final and each.heard.end >= end - REACHES)
-        first = next((each.at_ms - end / SAMPLES_PER_MS for each in reaching), None)
+    for span in speech.spans:
+        reaching = (each for each in arrivals if each.heard.final and each.heard.end >= span.end - REACHES)
+        first = next((each.at_ms - span.end / SAMPLES_PER_MS for each in reaching), None)
         times += [] if first is None else [first]
     return tuple(times)
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
 from typing import Final, Protocol
 
 from batkol.audio import mulaw
@@ -42,6 +43,12 @@ class OpenSession(Protocol):
     """Opens a session of one recognizer over a ring. `lose` is called where audio will never be answered."""
 
     def __call__(self, on_transcript: Callable[[Transcript], None], ring: Ring, lose: Lose) -> Session: ...
+
+
+class _Turn(Enum):
+    SPEAKS = auto()
+    PAUSES = auto()
+    IS_SILENT = auto()
 
 
 class _SoundPlayback:
@@ -100,7 +107,7 @@ class _SoundPlayback:
             self.late_ms = max(self.late_ms, (self._loop.time() - due) * 1000)
             self._append(min(FRAME, until - self._ring.end))
             while turns and turns[0][0] <= self._ring.end:
-                self._turn(quiet=turns.pop(0)[1])
+                self._turn(turns.pop(0)[1])
             if self.fault is not None or (stop_when_answered and self._is_over()):
                 return
 
@@ -113,14 +120,24 @@ class _SoundPlayback:
     def _is_over(self) -> bool:
         return self._answered.is_set() and self._ring.end >= len(self._speech.mulaw)
 
-    def _turns(self) -> list[tuple[int, bool]]:
-        """Return the samples at which the detector says that speech began or ended: True for its end."""
-        return [turn for begin, _, decided_at in self._speech.spans for turn in ((begin, False), (decided_at, True))]
+    def _turns(self) -> list[tuple[int, _Turn]]:
+        """Return what the detector says of the sound, with the samples at which it does."""
+        return [
+            turn
+            for span in self._speech.spans
+            for turn in (
+                (span.begin, _Turn.SPEAKS),
+                *((pause, _Turn.PAUSES) for pause in span.pauses),
+                (span.decided_at, _Turn.IS_SILENT),
+            )
+        ]
 
-    def _turn(self, *, quiet: bool) -> None:
-        if quiet:
+    def _turn(self, turn: _Turn) -> None:
+        """Do what a call does then: in a pause everything is sent, whole batch or not."""
+        if turn is not _Turn.SPEAKS:
             self._session.push_audio(self._ring.end, flush=True)
-        self._session.set_silent(quiet=quiet)
+        if turn is not _Turn.PAUSES:
+            self._session.set_silent(quiet=turn is _Turn.IS_SILENT)
 
     def _now_ms(self) -> float:
         return (self._loop.time() - self._began) * 1000 * self._pace

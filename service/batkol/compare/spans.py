@@ -7,7 +7,7 @@ from typing import Final
 from batkol.audio import mulaw
 from batkol.audio.level import window_levels
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechStarted
+from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentQuiet, SpeechEnded, SpeechStarted
 from batkol.compare.known_speech import SpeechSpan
 from batkol.vad.engine import VadEngine
 
@@ -36,7 +36,7 @@ def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> 
     finally:
         engine.close(slot)
     spans: list[SpeechSpan] = []
-    begin = 0
+    begin, pauses = 0, list[int]()
     events = [
         event
         for number, score in enumerate(scores)
@@ -45,10 +45,12 @@ def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> 
     for event in (*events, *segmenter.flush(len(sound))):
         match event:
             case SpeechStarted(speech_at=at):
-                begin = at
+                begin, pauses = at, []
+            case SegmentQuiet(decided_at=decided_at):
+                pauses.append(decided_at)
             case SpeechEnded(at=at, decided_at=decided_at):
                 end = _last_sound(sound, begin, min(at, len(sound)))
-                spans.append(SpeechSpan(begin, end, max(decided_at, end)))
+                spans.append(SpeechSpan(begin, end, max(decided_at, end), tuple(pauses)))
             case _:
                 pass
     return tuple(spans)

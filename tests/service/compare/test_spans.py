@@ -1,0 +1,31 @@
+from batkol.audio import mulaw
+from batkol.audio.segmenter import SegmenterSettings
+from batkol.compare.spans import find_spans
+from batkol.vad.webrtc import WebRtcEngine
+from batkol.voices.marked.voice import script
+
+MS = 8
+
+
+def test_spans_end_with_the_words_and_have_the_pauses_in_them() -> None:
+    audio = script((("שלום", "אני"), ("רוצה",), ("תור", "מחר")), gap_ms=300, lead_ms=400, tail_ms=900)
+    (span,) = find_spans(audio.mulaw, WebRtcEngine(), SegmenterSettings())
+
+    assert abs(span.begin - audio.words[0].start) <= 60 * MS
+    assert abs(span.end - audio.words[-1].end) <= 30 * MS, "not where the engine stops hearing speech"
+    assert span.decided_at - span.end > 400 * MS
+    ends = [utterance.end for utterance in audio.utterances]
+    assert len(span.pauses) == 3
+    assert all(0 < pause - end < 250 * MS for pause, end in zip(span.pauses, ends, strict=True))
+
+
+def test_a_longer_silence_ends_a_span_and_the_end_of_a_sound_the_last_one() -> None:
+    audio = script((("שלום", "אני"), ("תור", "מחר")), gap_ms=1500, lead_ms=0, tail_ms=0)
+    first, last = find_spans(audio.mulaw, WebRtcEngine(), SegmenterSettings())
+
+    assert abs(first.end - audio.utterances[0].end) <= 30 * MS
+    assert last.end <= last.decided_at <= len(audio.mulaw)
+
+
+def test_silence_has_no_span() -> None:
+    assert find_spans(mulaw.silence(16_000), WebRtcEngine(), SegmenterSettings()) == ()
