@@ -51,13 +51,18 @@ Seed = Annotated[
     typer.Option(metavar="NUMBER", help="Compare a random part that fits the budget: one number gives one part."),
 ]
 Side = Annotated[
-    str, typer.Option("--channel", metavar="mix|left|right", help="The channel of a stereo file with the caller.")
+    str,
+    typer.Option("--channel", metavar="SIDE", help="The channel of a stereo file with the caller: mix, left or right."),
 ]
 Probes = Annotated[
     int,
-    typer.Option(metavar="NUMBER", min=0, help="Sounds to hear a second time, to measure the final when it is forced."),
+    typer.Option(
+        metavar="NUMBER",
+        callback=bounded(0),
+        help="Sounds to hear a second time, to measure the final when it is forced.",
+    ),
 ]
-AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Sounds to hear at once.")]
+AtOnce = Annotated[int, typer.Option(metavar="NUMBER", callback=bounded(1, 64), help="Sounds to hear at once.")]
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON, with all texts.")]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML page, with all differences marked.")
@@ -82,8 +87,11 @@ def compare(
 ) -> None:
     """Compare recognizers on recorded speech: errors, times and cost, and whether one is better than another.
 
-    Recognizers are set by the environment variables of `batkol serve`. They hear the speech in real time at 8 kHz, and
-    vendors charge for it. Exit code 0: it was compared, whatever came out; 2: it could not be.
+    Recognizers are set by the environment variables of `batkol serve`.
+
+    They hear the speech in real time at 8 kHz, and vendors charge for it.
+
+    Exit code 0: it was compared, whatever came out; 2: it could not be.
     """
     os.environ["OTEL_METRICS_EXPORTER"] = "none"  # what is compared is no call of the service's
     import structlog

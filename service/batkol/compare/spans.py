@@ -12,7 +12,7 @@ from batkol.compare.known_speech import SpeechSpan
 from batkol.vad.engine import VadEngine
 
 QUIET_DB: Final = 35.0
-"""What is this much below the loudest 10 ms of a span is no speech: an engine hears some 100 ms after the sound."""
+"""Level below the loudest 10 ms of a span at which there is no speech: an engine hears some 100 ms after the sound."""
 
 _STEP: Final = 10 * SAMPLES_PER_MS
 

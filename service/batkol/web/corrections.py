@@ -54,11 +54,12 @@ def add_corrections(router: APIRouter, engine: Callable[[], AsyncEngine], access
                 404, "There is no such utterance of a call: check the SIDs and the index. An erased call has none."
             )
         log.info(
-            "[API] utterance corrected" if change.text is not None else "[API] correction removed",
+            "[API] utterance corrected",
             token=reader.name,
             call_sid=key.call_sid,
             stream_sid=key.stream_sid,
             utterance=key.index,
+            removed=change.text is None,
         )
         found = await rows(to, queries.one_utterance(key.call_sid, key.stream_sid, key.index))
         if not found:

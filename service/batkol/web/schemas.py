@@ -40,7 +40,7 @@ class LeadChange(StrictModel):
 
 
 class CorrectionChange(StrictModel):
-    """What was said in an utterance. Empty: nothing was said. Null removes the correction."""
+    """Words that were said in an utterance. Empty: none. Null removes the correction."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "רציתי לקבוע תור לרופא עור"}]})
 
