@@ -83,14 +83,14 @@ def call_recognizers(
         replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
     )
     return Recognizers(
-        streaming=tuple(_streaming_step(name, settings, google) for name in settings.recognizers),
+        streaming=tuple(streaming_step(name, settings, google) for name in settings.recognizers),
         options=options,
         fallbacks=tuple(fallbacks),
         punctuate=punctuate,
     )
 
 
-def _streaming_step(name: str, settings: Settings, google: GoogleRecognizer) -> StreamingStep:
+def streaming_step(name: str, settings: Settings, google: GoogleRecognizer) -> StreamingStep:
     """Return the streaming recognizer of that name; the settings have refused every other name."""
     if name == google.name:
         return StreamingStep(google, stands_with_single=True)

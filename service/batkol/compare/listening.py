@@ -21,6 +21,7 @@ from batkol.compare.known_speech import KnownSpeech
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
 from batkol.transcription.recognizers import Session
+from batkol.transcription.streaming import FINALIZE_S
 
 TAIL_S: Final = 4.0
 """Seconds of silence behind a sound for which a final is waited for."""
@@ -30,6 +31,8 @@ FORCED_MS: Final = 200
 
 FRAME: Final = 160
 """Samples of a message of Twilio's: 20 ms."""
+
+_FINALIZE: Final = round(FINALIZE_S * SAMPLE_RATE)
 
 _HELD_S: Final = 30
 """Seconds of audio that are kept for streams that have to hear some again."""
@@ -48,6 +51,7 @@ class OpenSession(Protocol):
 class _Turn(Enum):
     SPEAKS = auto()
     PAUSES = auto()
+    HAS_SPOKEN = auto()
     IS_SILENT = auto()
 
 
@@ -128,16 +132,19 @@ class _SoundPlayback:
             for turn in (
                 (span.begin, _Turn.SPEAKS),
                 *((pause, _Turn.PAUSES) for pause in span.pauses),
+                *((pause + _FINALIZE, _Turn.HAS_SPOKEN) for pause in span.pauses[-1:]),
                 (span.decided_at, _Turn.IS_SILENT),
             )
         ]
 
     def _turn(self, turn: _Turn) -> None:
-        """Do what a call does then: in a pause everything is sent, whole batch or not."""
+        """Do what a call does then: in a pause everything is sent, and behind the last word a final is asked for."""
         if turn is not _Turn.SPEAKS:
             self._session.push_audio(self._ring.end, flush=True)
-        if turn is not _Turn.PAUSES:
+        if turn in {_Turn.SPEAKS, _Turn.IS_SILENT}:
             self._session.set_silent(quiet=turn is _Turn.IS_SILENT)
+        if turn is _Turn.HAS_SPOKEN:
+            self._session.finalize()
 
     def _now_ms(self) -> float:
         return (self._loop.time() - self._began) * 1000 * self._pace

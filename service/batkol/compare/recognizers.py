@@ -6,7 +6,7 @@ this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from batkol.app.patience import Patience
-from batkol.app.recognizers import call_recognizers, google_channels
+from batkol.app.recognizers import call_recognizers, google_channels, google_recognizer, streaming_step
 from batkol.audio.ring import Ring
 from batkol.compare.asking import ask
 from batkol.compare.hearing import Hearing
@@ -23,15 +23,18 @@ from batkol.compare.known_speech import KnownSpeech
 from batkol.compare.listening import Lose, OpenSession, force, listen
 from batkol.environment import refusal
 from batkol.errors import ConfigurationError
-from batkol.recognizers.google.events import AudioDropped, AudioLost, StreamEvent
+from batkol.recognizers.names import SONIOX, check_name
+from batkol.recognizers.streaming.errors import SpeechError
+from batkol.recognizers.streaming.events import AudioDropped, AudioLost, StreamEvent
+from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.settings import Settings
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers, Session
 
-GOOGLE: Final = "google-v1/"
-"""The beginning of the name of Google's streaming; its model follows."""
+_SINGLE_REQUESTS: Final = {Source.SINGLE: "single", Source.WHISPER: "whisper"}
+"""The names of those that take single requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +83,33 @@ async def open_recognizers(
     `stack` closes their connections.
     """
     metrics = await stack.enter_async_context(aclosing(Metrics()))
-    channels = await google_channels(settings, stack)
-    made = _by_name(call_recognizers(settings, channels, metrics, stack, Patience()), settings)
-    if unknown := [name for name in names if name not in made]:
-        raise ConfigurationError(
-            f"there is no recognizer {unknown[0]!r} here; with these settings there are: {', '.join(made)}. Whisper "
-            "needs WHISPER_URL or WHISPER_MODEL, another model of Google GCP_STT_MODEL."
-        )
+    google = google_recognizer(settings, await google_channels(settings, stack))
+    recognizers = call_recognizers(settings, google, metrics, stack, Patience())
+    single = {_SINGLE_REQUESTS[source]: recognizer for source, recognizer in recognizers.fallbacks}
+    streaming = {step.name: step.recognizer for step in recognizers.streaming}
+    for name in names:
+        if name not in {*streaming, *single}:
+            _refuse_unknown(name, settings, [*streaming, *single])
+            streaming[name] = streaming_step(name, settings, google).recognizer
+    made = {
+        **{
+            name: ComparedRecognizer(name, open_session=_opener(recognizers, each, settings.stt_batch_ms))
+            for name, each in streaming.items()
+        },
+        **{name: ComparedRecognizer(name, single=each) for name, each in single.items()},
+    }
     return [made[name] for name in (names or made)]
 
 
-def _by_name(recognizers: Recognizers, settings: Settings) -> Mapping[str, ComparedRecognizer]:
-    streaming = f"{GOOGLE}{recognizers.speech.config.model or 'default'}"
-    made = {streaming: ComparedRecognizer(streaming, open_session=_opener(recognizers, settings.stt_batch_ms))}
-    names = {Source.SINGLE: "single", Source.WHISPER: "whisper"}
-    for source, recognizer in recognizers.fallbacks:
-        made[names[source]] = ComparedRecognizer(names[source], single=recognizer)
-    return made
+def _refuse_unknown(name: str, settings: Settings, known: Sequence[str]) -> None:
+    """Raise `ConfigurationError` for a name that no streaming recognizer has, or one whose key is missing."""
+    try:
+        check_name(name, settings.gcp_stt_language)
+        settings.check_soniox(chosen=name.startswith(f"{SONIOX}/"))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{error}; with these settings there are: {', '.join(known)}. Whisper needs WHISPER_URL or WHISPER_MODEL."
+        ) from None
 
 
 class _WholeSound:
@@ -108,20 +121,27 @@ class _WholeSound:
     def needed(self) -> int:
         return 0
 
-    def may_try(self) -> bool:
+    def may_try(self, _: StreamingRecognizer) -> bool:
         return True
+
+    def has_another(self, _: StreamingRecognizer) -> bool:
+        return False
+
+    def another(self, _: StreamingRecognizer, __: SpeechError) -> None:
+        """None takes over: the one that is compared hears all, or fails."""
 
     def observe(self, event: StreamEvent) -> None:
         if isinstance(event, AudioLost | AudioDropped):
             self._lose("audio_lost", "A stretch of the sound was not answered by any stream.")
 
 
-def _opener(recognizers: Recognizers, batch_ms: int) -> OpenSession:
+def _opener(recognizers: Recognizers, recognizer: StreamingRecognizer, batch_ms: int) -> OpenSession:
     def open_session(on_transcript: Callable[[Transcript], None], ring: Ring, lose: Lose) -> Session:
         return recognizers.open_session(
             on_transcript,
             on_transcript,
-            speech=recognizers.speech,
+            recognizer=recognizer,
+            options=recognizers.options,
             ring=ring,
             start=0,
             batch_ms=batch_ms,

@@ -88,7 +88,7 @@ async def test_where_no_sound_was_heard_by_all_the_reason_is_said(sounds: Path, 
         (CompareOptions(source=Path("/nowhere")), "/nowhere is neither a folder nor a file"),
         (CompareOptions(source=Path("/"), channel="middle"), "--channel is mix, left or right, not 'middle'"),
         (CompareOptions(source=Path("/"), html=Path("/nowhere/r.html")), "cannot be written"),
-        (CompareOptions(source=Path("/"), names=("soniox",)), "there is no recognizer 'soniox' here"),
+        (CompareOptions(source=Path("/"), names=("soniox",)), "'soniox' is no recognizer of this service"),
         (CompareOptions(recordings=Path("/")), "there is no DATABASE_URL"),
     ],
 )

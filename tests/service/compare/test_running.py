@@ -16,16 +16,20 @@ from batkol.compare.recognizers import ComparedRecognizer, open_recognizers
 from batkol.compare.running import chosen_probes, hear_all
 from batkol.compare.spans import find_spans
 from batkol.errors import ConfigurationError
+from batkol.recognizers.soniox.wire import SONIOX_URL
 from batkol.settings import Settings
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.soniox.server import SonioxDouble
+from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.vad.webrtc import WebRtcEngine
 from batkol.voices.marked.voice import random_utterances, script
 
 PACE = 12.0
 QUICK = DoubleSettings(pacing_factor=0, final_latency_s=0.02, half_close_latency_s=0.01, unary_latency_s=0.01)
-STREAMING, SINGLE = "google-v1/default", "single"
+SONIOX_QUICK = SonioxDoubleSettings(pacing_factor=0, finalize_s=0.02, padding_s=0.0, interim_latency_ms=20)
+STREAMING, SINGLE, SONIOX = "google-v1/default", "single", "soniox/stt-rt-v5"
 
 
 def known_speech(sounds: int, words: int) -> list[KnownSpeech]:
@@ -38,16 +42,24 @@ def known_speech(sounds: int, words: int) -> list[KnownSpeech]:
 
 
 async def compare(
-    double: SpeechDouble, names: Sequence[str], speech: Sequence[KnownSpeech], *, probes: int = 0
+    double: SpeechDouble,
+    names: Sequence[str],
+    speech: Sequence[KnownSpeech],
+    *,
+    probes: int = 0,
+    soniox: str = "",
+    pace: float = PACE,
 ) -> Comparison:
     settings = Settings(
         twilio_validate_signatures=False,
         gcp_stt_endpoint=f"127.0.0.1:{await double.start()}",
         gcp_stt_insecure=True,
+        soniox_url=soniox or SONIOX_URL,
+        soniox_api_key="any" if soniox else "",
     )
     async with AsyncExitStack() as stack:
         recognizers: Sequence[ComparedRecognizer] = [
-            replace(each, pace=PACE) for each in await open_recognizers(names, settings, stack)
+            replace(each, pace=pace) for each in await open_recognizers(names, settings, stack)
         ]
         heard = await hear_all(speech, recognizers, at_once=12, probed=chosen_probes(speech, probes, 0))
     found = [each.name for each in recognizers]
@@ -109,5 +121,24 @@ async def test_a_sound_that_a_recognizer_fails_on_counts_for_none_and_says_why()
 
 async def test_a_name_that_no_recognizer_has_is_refused_with_those_there_are() -> None:
     async with SpeechDouble(QUICK) as double:
-        with pytest.raises(ConfigurationError, match=r"no recognizer 'whisper' here.*are: google-v1/default, single"):
+        with pytest.raises(
+            ConfigurationError, match=r"'whisper' is no recognizer.*there are: google-v1/default, single"
+        ):
             await compare(double, ["whisper"], [])
+
+
+async def test_a_recognizer_of_another_vendor_is_compared_though_no_call_uses_it() -> None:
+    speech = known_speech(3, 4)
+    async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
+        outcome = await compare(double, [STREAMING, SONIOX], speech, soniox=await other.start(), pace=2.0)
+
+    assert [each.name for each in outcome.recognizers] == [STREAMING, SONIOX]
+    assert [each.counts.words for each in outcome.recognizers] == [12, 12]
+    assert [each.counts.errors for each in outcome.recognizers] == [0, 0]
+    assert outcome.recognizers[1].times["finals"].number == 3
+
+
+async def test_soniox_without_its_key_is_refused_with_the_variable_that_has_it() -> None:
+    async with SpeechDouble(QUICK) as double:
+        with pytest.raises(ConfigurationError, match="set SONIOX_API_KEY"):
+            await compare(double, [SONIOX], [])
