@@ -65,7 +65,7 @@ nightly: $(STAMP) sounds chromium axe  ## the nightly tests, the soaks, every ro
 	$(MAKE) faults
 	$(MAKE) faults ARGS=--replies=only
 
-e2e: $(STAMP) tools  ## tests on a real Kubernetes API, Helm, Jaeger and NATS
+e2e: $(STAMP) tools  ## tests on a real Kubernetes API, Helm, Prometheus, Jaeger and NATS
 	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
 
 NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet coredns kubectl helm
@@ -76,7 +76,7 @@ cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods")
 	@$(NODE) $(ARGS)
 
 e2e-node: $(STAMP)  ## calls on such a node while things happen, as root
-	@$(NODE) --check && tools/build $(NODE_TOOLS)
+	@$(NODE) --check && tools/build $(NODE_TOOLS) prometheus prometheus-operator prometheus-operator-definitions-schema
 	$(NODE) --alone $(PYTEST) tests/node -p no:xdist $(ARGS)
 
 faults: $(STAMP)  ## every fault, and the fate of every word (ARGS=--write)

@@ -26,10 +26,10 @@ def installed(name: str) -> Path | None:
 
 
 def schema(name: str) -> Path:
-    """A published schema; raises `FileNotFoundError` with the command that fetches it."""
-    if not (found := BIN.parent / "schemas" / f"{name}.json").exists():
-        raise FileNotFoundError(f"{found.name} is not here. Run `make tools TOOLS={name}-schema`.")
-    return found
+    """A published schema or definitions; raises `FileNotFoundError` with the command that fetches it."""
+    for found in (BIN.parent / "schemas").glob(f"{name}.*"):
+        return found
+    raise FileNotFoundError(f"The schema {name} is not here. Run `make tools TOOLS={name}-schema`.")
 
 
 class Program:

@@ -1,0 +1,286 @@
+"""A real Prometheus sees faults of calls: each alert fires with its labels, and is over when the fault is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from batkol.app.patience import Patience
+from batkol.simulators.google.faults import Fault, Kind, Surface
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.caller import CallEnding, Caller, place_call
+from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultKind
+from batkol.voices.marked.voice import script
+from support.network.ports import free_port
+from support.process.killing import cancel
+from support.prometheus.observed import SERVICE, TIMES, quickened, rules_of
+from support.prometheus.server import Prometheus, prometheus, scraping
+from support.prometheus.watching import AGENT, POD, calling, of_agent, of_pod, of_series, watching
+from support.service.stack import QUICK, Stack, stack, write_tuning
+from support.twilio.dialing import socket
+from support.twilio.own_twiml import OwnTwiml, begin, close_code, own_twiml_stack
+
+HELLO = script([["שלום", "תודה"]], lead_ms=200, tail_ms=800).mulaw
+LONG = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"] * 4], tail_ms=1000).mulaw
+
+
+async def test_a_recognizer_that_refuses_everything(tmp_path: Path) -> None:
+    """Streams and requests are refused: no step is left, and finals have no text."""
+    async with (
+        stack(tmp_path / "live", speed=QUICK, patience=Patience(ask=0.5)) as up,
+        watching(tmp_path, port := up.service.internal_port) as seen,
+    ):
+        up.double.inject(
+            Fault(kind=Kind.END, code="PERMISSION_DENIED"),
+            Fault(kind=Kind.END, code="PERMISSION_DENIED", surface=Surface.UNARY),
+        )
+        async with calling(up, HELLO):
+            fallbacks = await seen.fires("BatkolFallbacks")
+            without = await seen.fires("BatkolFinalsWithoutText")
+            streaming = await seen.fires("BatkolBreakerOpen", step="streaming")
+            single = await seen.fires("BatkolBreakerOpen", step="single")
+            nothing = await seen.fires("BatkolNoRecognizer")
+        up.double.clear()
+        async with calling(up, HELLO):
+            for alert in ("BatkolNoRecognizer", "BatkolBreakerOpen", "BatkolFinalsWithoutText", "BatkolFallbacks"):
+                await seen.resolves(alert)
+
+        assert fallbacks == of_agent("BatkolFallbacks", "warning")
+        assert without == of_agent("BatkolFinalsWithoutText", "critical")
+        assert streaming == of_agent("BatkolBreakerOpen", "warning", step="streaming")
+        assert single == of_agent("BatkolBreakerOpen", "warning", step="single")
+        assert nothing == of_pod("BatkolNoRecognizer", "critical", port)
+
+
+async def test_a_recognizer_that_says_nothing(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live") as up,
+        watching(tmp_path, up.service.internal_port) as seen,
+    ):
+        fired: list[dict[str, str]] = []
+        up.double.inject(Fault(kind=Kind.SILENCE))
+
+        async def talk(caller: Caller) -> None:
+            for _ in range(12):
+                caller.say(LONG)
+            fired.append(await seen.fires("BatkolNoPartialsWhileSpeaking"))
+            caller.hang_up()
+
+        await up.call(script=talk)
+        await seen.resolves("BatkolNoPartialsWhileSpeaking")
+
+        assert fired == [of_agent("BatkolNoPartialsWhileSpeaking", "critical")]
+
+
+async def test_a_recognizer_that_is_slow(tmp_path: Path) -> None:
+    slow = DoubleSettings(interim_latency_ms=2200, final_latency_s=2.5)
+    async with (
+        stack(tmp_path / "live", double=slow, stt_final_timeout_ms=5000) as up,
+        watching(tmp_path, up.service.internal_port) as seen,
+    ):
+        async with calling(up, script([["שלום", "אני", "רוצה"]], tail_ms=4000).mulaw, callers=3):
+            partials = await seen.fires("BatkolFirstPartialSlow")
+            finals = await seen.fires("BatkolFinalSlow")
+        await seen.resolves("BatkolFirstPartialSlow")
+        await seen.resolves("BatkolFinalSlow")
+
+        assert partials == of_agent("BatkolFirstPartialSlow", "warning")
+        assert finals == of_agent("BatkolFinalSlow", "critical")
+
+
+async def test_streams_that_cannot_be_replaced(tmp_path: Path) -> None:
+    soon: dict[str, Any] = {"stt_rotate_after_s": 1.2, "stt_rotate_by_s": 1.6, "stt_final_timeout_ms": 5000}
+    async with (
+        stack(tmp_path / "live", **soon) as up,
+        watching(tmp_path, port := up.service.internal_port) as seen,
+    ):
+        up.double.inject(Fault(kind=Kind.END, code="UNAVAILABLE", streams=tuple(range(2, 40))))
+        async with calling(up, LONG):
+            fired = await seen.fires("BatkolRotationsFail")
+            up.double.clear()
+        await seen.resolves("BatkolRotationsFail")
+
+        assert fired == of_pod("BatkolRotationsFail", "warning", port)
+
+
+async def test_calls_that_the_service_refuses(tmp_path: Path) -> None:
+    """Unsigned webhooks, streams with a forged token, and streams of which Twilio says nothing."""
+    async with (
+        own_twiml_stack(tmp_path / "live") as own,
+        watching(tmp_path, port := own.up.service.internal_port) as seen,
+    ):
+        own.rest.inject(TwilioFault(kind=TwilioFaultKind.REFUSE, code=20500))
+        async with _again(lambda: _unsigned(own.up)):
+            signature = await seen.fires("BatkolCallsRefused", reason="signature")
+        async with _again(lambda: _forged(own)):
+            token = await seen.fires("BatkolCallsRefused", reason="token")
+        await _unproven(own)
+        twilio = await seen.fires("BatkolTwilioApiAway")
+        own.rest.clear()
+        await seen.resolves("BatkolCallsRefused")
+        await seen.resolves("BatkolTwilioApiAway")
+
+        assert signature == of_agent("BatkolCallsRefused", "critical", reason="signature")
+        assert token == of_agent("BatkolCallsRefused", "critical", reason="token")
+        assert twilio == of_pod("BatkolTwilioApiAway", "critical", port)
+
+
+@asynccontextmanager
+async def _again(act: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Do it again and again."""
+
+    async def repeat() -> None:
+        while True:
+            await act()
+            await asyncio.sleep(0.2)
+
+    repeating = asyncio.create_task(repeat())
+    try:
+        yield
+        assert not repeating.done(), repeating
+    finally:
+        repeating.cancel()
+        await asyncio.gather(repeating, return_exceptions=True)
+
+
+async def _unsigned(up: Stack) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.post(f"{up.url}/twilio/voice", data={"CallSid": "CA" + "9" * 32})
+    assert answer.status_code == 403
+
+
+async def _forged(own: OwnTwiml) -> None:
+    async with socket(own.up) as ws:
+        await begin(ws, own.call(), {"token": "made up"})
+        assert await close_code(ws) == 1008
+
+
+async def _unproven(own: OwnTwiml) -> None:
+    async with socket(own.up) as ws:
+        await begin(ws, own.call())
+        assert await close_code(ws) == 1013
+
+
+async def test_connections_that_break(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live", speed=QUICK) as up,
+        watching(tmp_path, up.service.internal_port) as seen,
+    ):
+        async with calling(up, HELLO, callers=2, ending=CallEnding.ABRUPT):
+            fired = await seen.fires("BatkolCallsDropped")
+        async with calling(up, HELLO, callers=2):
+            await seen.resolves("BatkolCallsDropped")
+
+        assert fired == of_agent("BatkolCallsDropped", "critical")
+
+
+async def test_no_place_and_no_stream_left(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live", max_calls=1, stt_max_streams=1) as up,
+        watching(tmp_path, port := up.service.internal_port) as seen,
+    ):
+        fired: list[dict[str, str]] = []
+
+        async def hold(caller: Caller) -> None:
+            caller.say(LONG)
+            fired.append(await seen.fires("BatkolCallsNearLimit"))
+            fired.append(await seen.fires("BatkolGoogleStreamsNearLimit"))
+            async with _again(lambda: place_call(up.plan())):
+                fired.append(await seen.fires("BatkolCallsRefused", reason="full"))
+            caller.hang_up()
+
+        await up.call(script=hold)
+        for alert in ("BatkolCallsNearLimit", "BatkolGoogleStreamsNearLimit", "BatkolCallsRefused"):
+            await seen.resolves(alert)
+
+        places, streams, full = fired
+        assert places == of_pod("BatkolCallsNearLimit", "warning", port)
+        assert streams.items() >= of_series("BatkolGoogleStreamsNearLimit", "warning", port).items()
+        assert full == of_agent("BatkolCallsRefused", "critical", reason="full")
+
+
+async def test_live_configuration_that_the_service_refuses(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live") as up,
+        watching(tmp_path, port := up.service.internal_port) as seen,
+    ):
+        write_tuning(up.live, {"recognition": {"batchMilliseconds": "quick"}})
+        fired = await seen.fires("BatkolLiveConfigurationRefused")
+        write_tuning(up.live, {"recognition": {"batchMilliseconds": 100}})
+        await seen.resolves("BatkolLiveConfigurationRefused")
+
+        assert fired == of_pod("BatkolLiveConfigurationRefused", "warning", port)
+
+
+async def test_a_background_task_that_dies_again_and_again(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live") as up,
+        watching(tmp_path, port := up.service.internal_port) as seen,
+    ):
+        cancel("calls.heartbeat")
+        died = await seen.fires("BatkolTaskDied")
+        async with _again(lambda: _killed("calls.heartbeat")):
+            down = await seen.fires("BatkolTaskDown")
+
+        assert died == of_pod("BatkolTaskDied", "warning", port, task="calls.heartbeat")
+        assert down == of_pod("BatkolTaskDown", "critical", port, task="calls.heartbeat")
+
+
+async def _killed(task: str) -> None:
+    cancel(task)
+
+
+async def test_an_event_loop_that_is_blocked(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live") as up,
+        watching(tmp_path, port := up.service.internal_port) as seen,
+    ):
+        async with _again(_blocked):
+            fired = await seen.fires("BatkolEventLoopLate")
+        await seen.resolves("BatkolEventLoopLate")
+
+        assert fired == of_pod("BatkolEventLoopLate", "warning", port)
+
+
+async def _blocked() -> None:
+    time.sleep(0.3)  # noqa: ASYNC251  it is the fault
+
+
+async def test_a_service_that_is_gone(tmp_path: Path) -> None:
+    port = free_port()
+    rules = {"batkol.rules.yaml": quickened(rules_of(SERVICE), TIMES)}
+    async with prometheus(tmp_path / "prometheus", [scraping(port, **AGENT, **POD)], rules) as seen:
+        async with stack(tmp_path / "first", internal_port=port):
+            await seen.scrapes()
+        fired = await seen.fires("BatkolAbsent")
+        async with stack(tmp_path / "second", internal_port=port):
+            await seen.resolves("BatkolAbsent")
+
+    assert fired == of_agent("BatkolAbsent", "critical")
+
+
+async def test_a_service_of_which_all_is_well_wakes_nobody(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live", speed=QUICK, agent_replies=True) as up,
+        watching(tmp_path, up.service.internal_port) as seen,
+    ):
+        for _ in range(6):
+            await up.call(HELLO)
+        await _evaluated(seen, times=10)
+
+        assert await seen.firing() == []
+
+
+async def _evaluated(seen: Prometheus, times: int) -> None:
+    """Wait until every rule has been evaluated that often from now on."""
+    for _ in range(times):
+        before = {rule["name"]: rule["lastEvaluation"] for rule in await seen.rules()}
+        async with asyncio.timeout(60):
+            while any(before[rule["name"]] == rule["lastEvaluation"] for rule in await seen.rules()):
+                await asyncio.sleep(0.1)

@@ -1,0 +1,150 @@
+"""Every query of the dashboard and every rule, evaluated by a real Prometheus on what a real service has exposed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from msgspec import Raw
+
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.llm.answers import Rule
+from batkol.simulators.llm.server import LLMDouble
+from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.llm.tool_deltas import ScriptedCall
+from batkol.simulators.twilio.caller import Caller
+from batkol.tools.definition import ToolDefinition
+from batkol.voices.marked.voice import script
+from support.http.one_answer import answering, http
+from support.http.webhook_receiver import receiving
+from support.postgres.server import Server, database
+from support.prometheus.evaluated import empty_of, missing_of
+from support.prometheus.observed import SERVICE, TIMES, expressions, queries, variables
+from support.prometheus.server import Prometheus
+from support.prometheus.watching import AGENT, watching
+from support.service.stack import Stack, stack, stored, write_tuning
+
+SECRET: Final = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
+QUESTION: Final = script([["אני", "רוצה", "לקבוע", "פגישה"]], lead_ms=300, tail_ms=3500).mulaw
+SPEECH: Final = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000).mulaw
+DAY: Final = Raw(b'{"type": "object", "properties": {"day": {"type": "string"}}}')
+EMPTY: Final[dict[str, str]] = {}
+"""Queries that draw nothing here, with the reason."""
+NEVER_HERE: Final[dict[str, str]] = {}
+"""Selectors that match no series here, with the reason."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What Prometheus has of a service after its calls."""
+
+    seen: Prometheus
+    since: float
+    """Unix seconds at which the first call came."""
+
+
+@asynccontextmanager
+async def measured(folder: Path, server: Server) -> AsyncIterator[Measured]:
+    """Have calls of every kind: with replies, tools, a faulty recognizer, sinks; and change flag and tuning."""
+    async with (
+        database(server) as where,
+        receiving(SECRET) as receiver,
+        LLMDouble(LLMSettings(profile="fixed:100")) as llm,
+        answering(http("200 OK", "נקבע".encode())) as (webhook, _),
+        stack(
+            folder / "live",
+            double=DoubleSettings(final_latency_s=0.3),
+            **stored(folder, where),
+            **_settings(receiver.url, await llm.start(), webhook),
+        ) as up,
+        watching(folder, up.service.internal_port) as seen,
+    ):
+        llm.script(Rule("", "שלום.", tool=ScriptedCall("book", '{"day": "מחר"}')))
+        since = time.time()
+        await _calls(up)
+        yield Measured(seen, since)
+
+
+def _settings(receiver: str, model: str, webhook: str) -> dict[str, Any]:
+    """Answerers, voices and sinks of every kind, tools and summaries, which have metrics of their own."""
+    llm = {"kind": "openai", "url": model, "model": "gpt-4.1"}
+    return {
+        "agent_replies": True,
+        "answerers": json.dumps({"one": llm, "two": llm}),
+        "answerer": "hedged",
+        "answerer_first": "one",
+        "answerer_second": "two",
+        "answerer_then": "one",
+        "voices": '{"other": {"kind": "builtin"}}',
+        "voice_then": "other",
+        "tools": (ToolDefinition(name="hang_up"), ToolDefinition(name="book", url=webhook, parameters=DAY)),
+        "summary_prompt": "סכם את השיחה",
+        "reply_budget": '{"characters": 5000}',
+        "sinks": json.dumps({"crm": {"kind": "webhook", "url": receiver, "secretEnv": "CRM_SECRET"}}),
+    }
+
+
+async def _calls(up: Stack) -> None:
+    await asyncio.gather(*(up.call(QUESTION) for _ in range(3)))
+    denied = "PERMISSION_DENIED"
+    for faults in (
+        [Fault(kind=Kind.END, code="INTERNAL", when=Moment.AUDIO, seconds=1.0)],
+        [Fault(kind=Kind.END, code=denied), Fault(kind=Kind.END, code=denied, surface=Surface.UNARY)],
+    ):
+        up.double.inject(*faults)
+        await up.call(script=lambda caller: _heard(up, caller))
+        up.double.clear()
+    async with httpx.AsyncClient(trust_env=False) as http_:
+        await http_.post(f"{up.url}/twilio/voice", data={"CallSid": "CA" + "9" * 32})
+    up.flip(on=False)
+    write_tuning(up.live, {"recognition": {"batchMilliseconds": 100}})
+    await asyncio.gather(*(up.call(QUESTION) for _ in range(2)))
+
+
+async def _heard(up: Stack, caller: Caller) -> None:
+    await caller.say(SPEECH)
+    await up.heard.has_finals(caller.plan.call_sid, 1)
+
+
+@pytest.fixture
+async def here(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Measured]:
+    monkeypatch.setenv("CRM_SECRET", SECRET)
+    async with measured(tmp_path, server) as found:
+        yield found
+
+
+async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(here: Measured) -> None:
+    asked = queries(SERVICE, rate="4s", whole="2m", times=TIMES)
+    every = {**asked, **expressions(SERVICE)}
+    empty = await empty_of(here.seen, asked, since=here.since, listed=EMPTY)
+    missing = await missing_of(here.seen, every)
+    rules = await here.seen.rules()
+
+    assert {rule["name"] for rule in rules} == set(expressions(SERVICE))
+    assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
+    assert empty == set(EMPTY)
+    assert missing == set(NEVER_HERE)
+
+
+async def test_the_lists_above_the_dashboard_have_the_agent_and_its_pod(here: Measured) -> None:
+    (instance,) = [target["labels"]["instance"] for target in await here.seen.targets()]
+
+    assert {name: await here.seen.values(query) for name, query in variables(SERVICE).items()} == {
+        "namespace": {AGENT["namespace"]},
+        "job": {AGENT["job"]},
+        "instance": {instance},
+    }
+
+
+async def test_buckets_name_the_traces_of_their_utterances(here: Measured) -> None:
+    assert await here.seen.exemplars("batkol_final_latency_seconds_bucket")
