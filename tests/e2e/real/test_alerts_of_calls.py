@@ -1,11 +1,7 @@
-"""A real Prometheus sees faults of calls: each alert fires with its labels, and is over when the fault is."""
+"""A real Prometheus sees faults of calls: each alert fires with its labels, and ends after it."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +13,8 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallEnding, Caller, place_call
 from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultKind
 from batkol.voices.marked.voice import script
-from support.network.ports import free_port
-from support.process.killing import cancel
-from support.prometheus.observed import SERVICE, TIMES, quickened, rules_of
-from support.prometheus.server import Prometheus, prometheus, scraping
-from support.prometheus.watching import AGENT, POD, calling, of_agent, of_pod, of_series, watching
-from support.service.stack import QUICK, Stack, stack, write_tuning
+from support.prometheus.watching import again, calling, of_agent, of_pod, of_series, watching
+from support.service.stack import QUICK, Stack, stack
 from support.twilio.dialing import socket
 from support.twilio.own_twiml import OwnTwiml, begin, close_code, own_twiml_stack
 
@@ -116,9 +108,9 @@ async def test_calls_that_the_service_refuses(tmp_path: Path) -> None:
         watching(tmp_path, port := own.up.service.internal_port) as seen,
     ):
         own.rest.inject(TwilioFault(kind=TwilioFaultKind.REFUSE, code=20500))
-        async with _again(lambda: _unsigned(own.up)):
+        async with again(lambda: _unsigned(own.up)):
             signature = await seen.fires("BatkolCallsRefused", reason="signature")
-        async with _again(lambda: _forged(own)):
+        async with again(lambda: _forged(own)):
             token = await seen.fires("BatkolCallsRefused", reason="token")
         await _unproven(own)
         twilio = await seen.fires("BatkolTwilioApiAway")
@@ -129,24 +121,6 @@ async def test_calls_that_the_service_refuses(tmp_path: Path) -> None:
         assert signature == of_agent("BatkolCallsRefused", "critical", reason="signature")
         assert token == of_agent("BatkolCallsRefused", "critical", reason="token")
         assert twilio == of_pod("BatkolTwilioApiAway", "critical", port)
-
-
-@asynccontextmanager
-async def _again(act: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Do it again and again."""
-
-    async def repeat() -> None:
-        while True:
-            await act()
-            await asyncio.sleep(0.2)
-
-    repeating = asyncio.create_task(repeat())
-    try:
-        yield
-        assert not repeating.done(), repeating
-    finally:
-        repeating.cancel()
-        await asyncio.gather(repeating, return_exceptions=True)
 
 
 async def _unsigned(up: Stack) -> None:
@@ -191,7 +165,7 @@ async def test_no_place_and_no_stream_left(tmp_path: Path) -> None:
             caller.say(LONG)
             fired.append(await seen.fires("BatkolCallsNearLimit"))
             fired.append(await seen.fires("BatkolGoogleStreamsNearLimit"))
-            async with _again(lambda: place_call(up.plan())):
+            async with again(lambda: place_call(up.plan())):
                 fired.append(await seen.fires("BatkolCallsRefused", reason="full"))
             caller.hang_up()
 
@@ -203,84 +177,3 @@ async def test_no_place_and_no_stream_left(tmp_path: Path) -> None:
         assert places == of_pod("BatkolCallsNearLimit", "warning", port)
         assert streams.items() >= of_series("BatkolGoogleStreamsNearLimit", "warning", port).items()
         assert full == of_agent("BatkolCallsRefused", "critical", reason="full")
-
-
-async def test_live_configuration_that_the_service_refuses(tmp_path: Path) -> None:
-    async with (
-        stack(tmp_path / "live") as up,
-        watching(tmp_path, port := up.service.internal_port) as seen,
-    ):
-        write_tuning(up.live, {"recognition": {"batchMilliseconds": "quick"}})
-        fired = await seen.fires("BatkolLiveConfigurationRefused")
-        write_tuning(up.live, {"recognition": {"batchMilliseconds": 100}})
-        await seen.resolves("BatkolLiveConfigurationRefused")
-
-        assert fired == of_pod("BatkolLiveConfigurationRefused", "warning", port)
-
-
-async def test_a_background_task_that_dies_again_and_again(tmp_path: Path) -> None:
-    async with (
-        stack(tmp_path / "live") as up,
-        watching(tmp_path, port := up.service.internal_port) as seen,
-    ):
-        cancel("calls.heartbeat")
-        died = await seen.fires("BatkolTaskDied")
-        async with _again(lambda: _killed("calls.heartbeat")):
-            down = await seen.fires("BatkolTaskDown")
-
-        assert died == of_pod("BatkolTaskDied", "warning", port, task="calls.heartbeat")
-        assert down == of_pod("BatkolTaskDown", "critical", port, task="calls.heartbeat")
-
-
-async def _killed(task: str) -> None:
-    cancel(task)
-
-
-async def test_an_event_loop_that_is_blocked(tmp_path: Path) -> None:
-    async with (
-        stack(tmp_path / "live") as up,
-        watching(tmp_path, port := up.service.internal_port) as seen,
-    ):
-        async with _again(_blocked):
-            fired = await seen.fires("BatkolEventLoopLate")
-        await seen.resolves("BatkolEventLoopLate")
-
-        assert fired == of_pod("BatkolEventLoopLate", "warning", port)
-
-
-async def _blocked() -> None:
-    time.sleep(0.3)  # noqa: ASYNC251  it is the fault
-
-
-async def test_a_service_that_is_gone(tmp_path: Path) -> None:
-    port = free_port()
-    rules = {"batkol.rules.yaml": quickened(rules_of(SERVICE), TIMES)}
-    async with prometheus(tmp_path / "prometheus", [scraping(port, **AGENT, **POD)], rules) as seen:
-        async with stack(tmp_path / "first", internal_port=port):
-            await seen.scrapes()
-        fired = await seen.fires("BatkolAbsent")
-        async with stack(tmp_path / "second", internal_port=port):
-            await seen.resolves("BatkolAbsent")
-
-    assert fired == of_agent("BatkolAbsent", "critical")
-
-
-async def test_a_service_of_which_all_is_well_wakes_nobody(tmp_path: Path) -> None:
-    async with (
-        stack(tmp_path / "live", speed=QUICK, agent_replies=True) as up,
-        watching(tmp_path, up.service.internal_port) as seen,
-    ):
-        for _ in range(6):
-            await up.call(HELLO)
-        await _evaluated(seen, times=10)
-
-        assert await seen.firing() == []
-
-
-async def _evaluated(seen: Prometheus, times: int) -> None:
-    """Wait until every rule has been evaluated that often from now on."""
-    for _ in range(times):
-        before = {rule["name"]: rule["lastEvaluation"] for rule in await seen.rules()}
-        async with asyncio.timeout(60):
-            while any(before[rule["name"]] == rule["lastEvaluation"] for rule in await seen.rules()):
-                await asyncio.sleep(0.1)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from msgspec import Raw
 
+from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.llm.answers import Rule
@@ -29,10 +30,11 @@ from support.http.one_answer import answering, http
 from support.http.webhook_receiver import receiving
 from support.postgres.server import Server, database
 from support.prometheus.evaluated import empty_of, missing_of
-from support.prometheus.observed import SERVICE, TIMES, expressions, queries, variables
+from support.prometheus.observed import SERVICE, expressions, queries, variables
 from support.prometheus.server import Prometheus
 from support.prometheus.watching import AGENT, watching
 from support.service.stack import Stack, stack, stored, write_tuning
+from support.telemetry.traces import environment
 
 SECRET: Final = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 QUESTION: Final = script([["אני", "רוצה", "לקבוע", "פגישה"]], lead_ms=300, tail_ms=3500).mulaw
@@ -57,22 +59,22 @@ class Measured:
 async def measured(folder: Path, server: Server) -> AsyncIterator[Measured]:
     """Have calls of every kind: with replies, tools, a faulty recognizer, sinks; and change flag and tuning."""
     async with (
+        Collector() as collector,
         database(server) as where,
         receiving(SECRET) as receiver,
         LLMDouble(LLMSettings(profile="fixed:100")) as llm,
         answering(http("200 OK", "נקבע".encode())) as (webhook, _),
-        stack(
-            folder / "live",
-            double=DoubleSettings(final_latency_s=0.3),
-            **stored(folder, where),
-            **_settings(receiver.url, await llm.start(), webhook),
-        ) as up,
-        watching(folder, up.service.internal_port) as seen,
     ):
+        settings = {**stored(folder, where), **_settings(receiver.url, await llm.start(), webhook)}
         llm.script(Rule("", "שלום.", tool=ScriptedCall("book", '{"day": "מחר"}')))
-        since = time.time()
-        await _calls(up)
-        yield Measured(seen, since)
+        with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint):
+            async with (
+                stack(folder / "live", double=DoubleSettings(final_latency_s=0.3), **settings) as up,
+                watching(folder, up.service.internal_port) as seen,
+            ):
+                since = time.time()
+                await _calls(up)
+                yield Measured(seen, since)
 
 
 def _settings(receiver: str, model: str, webhook: str) -> dict[str, Any]:
@@ -124,7 +126,7 @@ async def here(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(here: Measured) -> None:
-    asked = queries(SERVICE, rate="4s", whole="2m", times=TIMES)
+    asked = queries(SERVICE, rate="4s", whole="2m", times=10)
     every = {**asked, **expressions(SERVICE)}
     empty = await empty_of(here.seen, asked, since=here.since, listed=EMPTY)
     missing = await missing_of(here.seen, every)

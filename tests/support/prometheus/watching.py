@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -60,3 +60,21 @@ async def calling(up: Stack, audio: bytes, callers: int = 1, **plan: Any) -> Asy
     finally:
         going = False
         await asyncio.gather(*calls)
+
+
+@asynccontextmanager
+async def again(act: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Do it again and again, until left."""
+
+    async def repeat() -> None:
+        while True:
+            await act()
+            await asyncio.sleep(0.2)
+
+    repeating = asyncio.create_task(repeat())
+    try:
+        yield
+        assert not repeating.done(), repeating
+    finally:
+        repeating.cancel()
+        await asyncio.gather(repeating, return_exceptions=True)
