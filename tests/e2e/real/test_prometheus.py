@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ from support.postgres.server import Server, database
 from support.prometheus.evaluated import empty_of, missing_of
 from support.prometheus.observed import SERVICE, expressions, queries, variables
 from support.prometheus.server import Prometheus
-from support.prometheus.watching import AGENT, watching
+from support.prometheus.watching import watching
 from support.service.stack import Stack, stack, stored, write_tuning
 from support.telemetry.traces import environment
 
@@ -46,18 +45,12 @@ NEVER_HERE: Final[dict[str, str]] = {}
 """Selectors that match no series here, with the reason."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What Prometheus has of a service after its calls."""
-
-    seen: Prometheus
-    since: float
-    """Unix seconds at which the first call came."""
-
-
 @asynccontextmanager
-async def measured(folder: Path, server: Server) -> AsyncIterator[Measured]:
-    """Have calls of every kind: with replies, tools, a faulty recognizer, sinks; and change flag and tuning."""
+async def measured(folder: Path, server: Server) -> AsyncIterator[tuple[Prometheus, float]]:
+    """Have calls of every kind: with replies, tools, a faulty recognizer, sinks; and change flag and tuning.
+
+    Yields what has scraped them, and when the first call came.
+    """
     async with (
         Collector() as collector,
         database(server) as where,
@@ -74,7 +67,7 @@ async def measured(folder: Path, server: Server) -> AsyncIterator[Measured]:
             ):
                 since = time.time()
                 await _calls(up)
-                yield Measured(seen, since)
+                yield seen, since
 
 
 def _settings(receiver: str, model: str, webhook: str) -> dict[str, Any]:
@@ -118,35 +111,23 @@ async def _heard(up: Stack, caller: Caller) -> None:
     await up.heard.has_finals(caller.plan.call_sid, 1)
 
 
-@pytest.fixture
-async def here(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Measured]:
+async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CRM_SECRET", SECRET)
-    async with measured(tmp_path, server) as found:
-        yield found
-
-
-async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(here: Measured) -> None:
     asked = queries(SERVICE, rate="4s", whole="2m", times=10)
-    every = {**asked, **expressions(SERVICE)}
-    empty = await empty_of(here.seen, asked, since=here.since, listed=EMPTY)
-    missing = await missing_of(here.seen, every)
-    rules = await here.seen.rules()
+    async with measured(tmp_path, server) as (seen, since):
+        empty = await empty_of(seen, asked, since=since, listed=EMPTY)
+        missing = await missing_of(seen, {**asked, **expressions(SERVICE)})
+        rules = await seen.rules()
+        chosen = {name: await seen.values(query) for name, query in variables(SERVICE).items()}
+        (instance,) = [target["labels"]["instance"] for target in await seen.targets()]
+        traces = await seen.exemplars("batkol_final_latency_seconds_bucket")
 
     assert {rule["name"] for rule in rules} == set(expressions(SERVICE))
     assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
     assert empty == set(EMPTY)
     assert missing == set(NEVER_HERE)
-
-
-async def test_the_lists_above_the_dashboard_have_the_agent_and_its_pod(here: Measured) -> None:
-    (instance,) = [target["labels"]["instance"] for target in await here.seen.targets()]
-
-    assert {name: await here.seen.values(query) for name, query in variables(SERVICE).items()} == {
-        "namespace": {AGENT["namespace"]},
-        "job": {AGENT["job"]},
-        "instance": {instance},
-    }
-
-
-async def test_buckets_name_the_traces_of_their_utterances(here: Measured) -> None:
-    assert await here.seen.exemplars("batkol_final_latency_seconds_bucket")
+    assert chosen == {"namespace": {"voice"}, "job": {"reception"}, "instance": {instance}}
+    assert all(len(each["labels"]["trace_id"]) == 32 for each in traces)
+    assert len(traces) > 2
