@@ -29,7 +29,13 @@ async def test_a_model_that_refuses(tmp_path: Path) -> None:
     """Every reply is an apology: the objective burns."""
     async with (
         LLMDouble(LLMSettings(profile="fixed:100")) as llm,
-        stack(tmp_path / "live", agent_replies=True, answerer="openai", answerer_url=await llm.start()) as up,
+        stack(
+            tmp_path / "live",
+            agent_replies=True,
+            answerer="openai",
+            answerer_url=await llm.start(),
+            answerer_model="gpt-4.1",
+        ) as up,
         watching(tmp_path, up.service.internal_port) as seen,
     ):
         llm.inject(LLMFault(kind=LLMFaultKind.REFUSE, status=401))
@@ -50,7 +56,13 @@ async def test_a_model_that_refuses(tmp_path: Path) -> None:
 async def test_a_model_that_is_slow(tmp_path: Path) -> None:
     async with (
         LLMDouble(LLMSettings(profile="fixed:2000")) as llm,
-        stack(tmp_path / "live", agent_replies=True, answerer="openai", answerer_url=await llm.start()) as up,
+        stack(
+            tmp_path / "live",
+            agent_replies=True,
+            answerer="openai",
+            answerer_url=await llm.start(),
+            answerer_model="gpt-4.1",
+        ) as up,
         watching(tmp_path, up.service.internal_port) as seen,
     ):
         async with calling(up, QUESTION, callers=3):
@@ -71,6 +83,7 @@ async def test_a_tool_whose_webhook_fails(tmp_path: Path) -> None:
             agent_replies=True,
             answerer="openai",
             answerer_url=await llm.start(),
+            answerer_model="gpt-4.1",
             tools=(ToolDefinition(name="book", url=webhook, parameters=DAY),),
         ) as up,
         watching(tmp_path, up.service.internal_port) as seen,
@@ -115,7 +128,13 @@ async def test_callers_who_pause_within_their_sentences(tmp_path: Path) -> None:
     pause = bytes([0xFF]) * 8 * 380
     async with (
         LLMDouble(LLMSettings(profile="fixed:800")) as llm,
-        stack(tmp_path / "live", agent_replies=True, answerer="openai", answerer_url=await llm.start()) as up,
+        stack(
+            tmp_path / "live",
+            agent_replies=True,
+            answerer="openai",
+            answerer_url=await llm.start(),
+            answerer_model="gpt-4.1",
+        ) as up,
         watching(tmp_path, up.service.internal_port) as seen,
     ):
         async with calling(up, pause.join(words) + bytes([0xFF]) * 8 * 3000, callers=3):
