@@ -67,7 +67,7 @@ async def test_every_pod_is_scraped_under_the_labels_that_dashboards_and_alerts_
             "job": NAME,
             "pod": name,
             "instance": f"{address}:8081",
-            "container": "service",
+            "container": "media",
             "endpoint": "internal",
             "batkol_dev_agent": NAME,
         }

@@ -14,7 +14,7 @@ from support.service.stack import Stack
 
 AGENT: Final = {"namespace": "voice", "job": "reception"}
 """What tells agents apart in alerts."""
-POD: Final = {"pod": "reception-0", "container": "service", "endpoint": "internal"}
+POD: Final = {"pod": "reception-0", "container": "media", "endpoint": "internal"}
 """What Prometheus Operator gives beside it, and `instance`."""
 
 
