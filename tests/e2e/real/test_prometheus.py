@@ -45,11 +45,11 @@ EMPTY: Final[dict[str, str]] = {
     "Background tasks: deaths, and tasks that are down: B": "no task is down",
     "HTTP connections: open, limit, closed before an answer: C": "every request is answered",
     "Hang-ups and transfers, by outcome: A": "neither agent nor API ends a call",
-    "Second answerers: hedged and behind: A": "",
-    "Second answerers: hedged and behind: B": "",
+    "Failures of answerer and voice, by part and reason: A": "where one answerer fails, the one behind it answers",
+    "Second answerers: hedged and behind: A": "no answer is so late that a second one is asked for",
     "Voice switches, by voice and reason: A": "the voices do not fail",
 }
-"""Queries that draw nothing here, with the reason: they leave out what has not happened."""
+"""Queries that may draw nothing here, with the reason: they leave out what has not happened."""
 
 
 @asynccontextmanager
@@ -138,10 +138,10 @@ async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(
         (instance,) = [target["labels"]["instance"] for target in await seen.targets()]
         traces = await seen.exemplars("batkol_final_latency_seconds_bucket")
 
-    Path("/tmp/prom-q/found.json").write_text(json.dumps([sorted(empty), sorted(missing)], indent=1))  # DEBUG
     assert {rule["name"] for rule in rules} == set(expressions(SERVICE))
     assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
-    assert empty == set(EMPTY)
+    assert empty <= set(EMPTY)
+    assert {where for where in EMPTY if "> 0" not in asked[where]} == set(), "a query of what always happens"
     assert missing == set()
     assert chosen == {"namespace": {"voice"}, "job": {"reception"}, "instance": {instance}}
     assert all(len(each["labels"]["trace_id"]) == 32 for each in traces)
