@@ -11,6 +11,7 @@ import asyncio
 import base64
 import gzip
 import itertools
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,9 +112,9 @@ class Operated:
 @asynccontextmanager
 async def prometheus_operator(folder: Path, times: int) -> AsyncIterator[Operated]:
     """Run the operator with its definitions in the cluster; `started` runs Prometheus. All of it goes again."""
-    definitions = await asyncio.to_thread(_definitions)
-    names = [each["metadata"]["name"] for each in definitions]
-    await apply(*definitions)
+    definitions = _definitions()
+    names = re.findall(r"^  name: (\w+\.monitoring\.coreos\.com)$", definitions, re.MULTILINE)
+    await kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=definitions)
     await kubectl("wait", "crd", *names, "--for=condition=Established", "--timeout=60s")
     await make_namespace(NAMESPACE)
     token = folder / "token"
@@ -139,7 +140,7 @@ async def started(operated: Operated, *jobs: str) -> AsyncIterator[Prometheus]:
         yield seen
 
 
-def _definitions() -> list[Any]:
-    """The definitions out of the bundle that the operator's project publishes."""
-    bundle = yaml.load_all(schema(_DEFINITIONS).read_text(), LOADER)
-    return [each for each in bundle if each["kind"] == "CustomResourceDefinition"]
+def _definitions() -> str:
+    """The definitions out of the bundle that the operator's project publishes, as they stand there."""
+    documents = re.split(r"^---$", schema(_DEFINITIONS).read_text(), flags=re.MULTILINE)
+    return "---".join(each for each in documents if "\nkind: CustomResourceDefinition\n" in each)
