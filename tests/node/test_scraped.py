@@ -14,10 +14,12 @@ import pytest
 from support.node.agent import NAME, Agent, kill
 from support.node.agent import NAMESPACE as VOICE
 from support.node.cluster import Cluster
+from support.node.commands import CERTIFICATE
+from support.node.places import API, KUBECONFIG, RUN
 from support.node.shell import SYSTEM, chart, get, helm, kubectl
 from support.prometheus.evaluated import empty_of, missing_of
 from support.prometheus.observed import OPERATOR, SERVICE, TIMES, expressions, queries
-from support.prometheus.operated import Operated, prometheus_operator, started
+from support.prometheus.operated import Api, Operated, prometheus_operator, started
 from support.prometheus.server import Prometheus
 from support.time.waiting import eventually
 
@@ -36,7 +38,9 @@ NEVER_HERE: Final[dict[str, str]] = {}
 @pytest.fixture
 async def operated(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Operated]:
     """Before the agent: the chart renders monitors where the cluster has their kinds."""
-    async with prometheus_operator(tmp_path, TIMES) as running:
+    token = (RUN / "tokens.csv").read_text().partition(",")[0]
+    api = Api(API, CERTIFICATE, token, KUBECONFIG)
+    async with prometheus_operator(api, tmp_path, TIMES) as running:
         yield running
 
 

@@ -30,10 +30,10 @@ class Installation:
     account: str
     operators: list[OperatorProcess] = field(default_factory=list)
 
-    async def operate(self, name: str = "operator-1", peering: str = "none") -> OperatorProcess:
+    async def operate(self, name: str = "operator-1", peering: str = "none", **environment: str) -> OperatorProcess:
         """Start one more operator."""
         made = OperatorProcess(self.control_plane, self.namespace, self.folder, name)
-        self.operators.append(await made.start(self.account, peering))
+        self.operators.append(await made.start(self.account, peering, **environment))
         return made
 
     async def create(self, name: str, **spec: Any) -> None:
@@ -81,9 +81,11 @@ def agent(name: str, **spec: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def installed(control_plane: ControlPlane, namespace: str, folder: Path) -> AsyncIterator[Installation]:
+async def installed(
+    control_plane: ControlPlane, namespace: str, folder: Path, *settings: str
+) -> AsyncIterator[Installation]:
     """Install the chart, and the Secret that the agents name. Operators are ended by their own process ids."""
-    objects = await install(control_plane, namespace)
+    objects = await install(control_plane, namespace, *settings)
     (account,) = (each["metadata"]["name"] for each in objects if each["kind"] == "ServiceAccount")
     kubectl = Kubectl(control_plane, namespace)
     await kubectl("create", "secret", "generic", "twilio", f"--from-literal=token={TOKEN}")

@@ -1,7 +1,7 @@
-"""The real Prometheus Operator on the node, and a Prometheus with the configuration that it makes of our monitors.
+"""The real Prometheus Operator, and a Prometheus with the configuration that it makes of our monitors.
 
-The operator is a process beside the node's own, as they are. It would run Prometheus in a pod of an image that nobody
-here has: so it is asked for none, and Prometheus is a process too, with the operator's Secret and ConfigMap as files.
+The operator is a process, with a real API server or on the node. It would run Prometheus in a pod of an image that
+nobody here has: so it is asked for none, and Prometheus is a process, with the operator's Secret and ConfigMap as files.
 Two things in them are changed: where the rules are, and how often is scraped (`quickened` has the rest).
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import base64
 import gzip
 import itertools
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,9 +23,6 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 from support.chart.files import LOADER
 from support.network.ports import free_port
-from support.node.commands import CERTIFICATE
-from support.node.places import API, RUN
-from support.node.shell import apply, get, kubectl, make_namespace
 from support.process.programs import Program, schema, tool
 from support.prometheus.observed import quickened
 from support.prometheus.server import Prometheus, running
@@ -36,7 +34,41 @@ EVERY: Final = "1s"
 _DEFINITIONS: Final = "prometheus-operator-definitions"
 
 
-def _prometheus(token: Path) -> Any:
+@dataclass(frozen=True)
+class Api:
+    """The API server, and who asks it: an administrator."""
+
+    url: str
+    certificate: Path
+    token: str
+    kubeconfig: Path
+
+    async def kubectl(self, *arguments: str, given: str = "") -> str:
+        """Run kubectl. Raises `RuntimeError` with what it says."""
+        process = await asyncio.create_subprocess_exec(
+            str(tool("kubectl")),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--namespace={NAMESPACE}",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, wrong = await process.communicate(given.encode())
+        if process.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {wrong.decode()}")
+        return out.decode()
+
+    async def apply(self, manifests: str) -> None:
+        await self.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=manifests)
+
+    async def get(self, *what: str) -> Any:
+        """An object, or a list; None where there is none."""
+        said = await self.kubectl("get", *what, "--output=json", "--ignore-not-found")
+        return json.loads(said) if said.strip() else None
+
+
+def _prometheus(api: Api, token: Path) -> Any:
     """A Prometheus that takes every monitor and rule of every namespace, as many have it; no pod of it."""
     everything: dict[str, Any] = {
         f"{kind}{selector}": {}
@@ -50,9 +82,9 @@ def _prometheus(token: Path) -> Any:
         "spec": {
             "replicas": 0,
             "apiserverConfig": {
-                "host": API,
+                "host": api.url,
                 "authorization": {"credentialsFile": str(token)},
-                "tlsConfig": {"caFile": str(CERTIFICATE)},
+                "tlsConfig": {"caFile": str(api.certificate)},
             },
             **everything,
         },
@@ -63,6 +95,7 @@ def _prometheus(token: Path) -> Any:
 class Operated:
     """Prometheus, and what the operator wants it to have."""
 
+    api: Api
     folder: Path
     times: int
     jobs: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +118,7 @@ class Operated:
             await self.seen.reload()
 
     async def _take_over(self) -> None:
-        secret = await get(f"--namespace={NAMESPACE}", "secret", f"prometheus-{NAME}")
+        secret = await self.api.get("secret", f"prometheus-{NAME}")
         if secret is None:
             return
         packed = base64.b64decode(secret["data"]["prometheus.yaml.gz"])
@@ -105,30 +138,30 @@ class Operated:
 
     async def _rules(self) -> dict[str, str]:
         """The files of rules that the operator has made of the PrometheusRules."""
-        found = await get(f"--namespace={NAMESPACE}", "configmaps", f"--selector=prometheus-name={NAME}")
+        found = await self.api.get("configmaps", f"--selector=prometheus-name={NAME}")
         return dict(itertools.chain(*(each["data"].items() for each in found["items"])))
 
 
 @asynccontextmanager
-async def prometheus_operator(folder: Path, times: int) -> AsyncIterator[Operated]:
+async def prometheus_operator(api: Api, folder: Path, times: int) -> AsyncIterator[Operated]:
     """Run the operator with its definitions in the cluster; `started` runs Prometheus. All of it goes again."""
     definitions = _definitions()
     names = re.findall(r"^  name: (\w+\.monitoring\.coreos\.com)$", definitions, re.MULTILINE)
-    await kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=definitions)
-    await kubectl("wait", "crd", *names, "--for=condition=Established", "--timeout=60s")
-    await make_namespace(NAMESPACE)
+    await api.apply(definitions)
+    await api.kubectl("wait", "crd", *names, "--for=condition=Established", "--timeout=60s")
+    await api.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))
     token = folder / "token"
-    token.write_text((RUN / "tokens.csv").read_text().partition(",")[0])
-    where = f"127.0.0.1:{free_port()}"
-    program = Program([tool("prometheus-operator"), f"--web.listen-address={where}"], folder / "operator.log")
+    token.write_text(api.token)
+    command: list[str | Path] = [tool("prometheus-operator"), f"--web.listen-address=127.0.0.1:{free_port()}"]
+    program = Program(command, folder / "prometheus-operator.log", {"KUBECONFIG": str(api.kubeconfig)})
     await asyncio.to_thread(program.start)
     try:
-        await apply(_prometheus(token))
-        yield Operated(folder, times)
+        await api.apply(json.dumps(_prometheus(api, token)))
+        yield Operated(api, folder, times)
     finally:
         await asyncio.to_thread(program.stop)
-        await kubectl("delete", "crd", *names, "--ignore-not-found", "--timeout=120s")
-        await kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+        await api.kubectl("delete", "crd", *names, "--ignore-not-found", "--timeout=120s")
+        await api.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 @asynccontextmanager

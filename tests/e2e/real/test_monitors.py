@@ -1,0 +1,124 @@
+"""The real Prometheus Operator takes our monitors and rules, and a Prometheus finds the pods by what it makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import CallPlan, place_call
+from batkol.voices.marked.voice import script
+from support.kube.control_plane import ControlPlane
+from support.kube.kubelet import Kubelets
+from support.kube.pod_processes import PodProcesses
+from support.operators.installation import PUBLIC, TOKEN, Installation, installed
+from support.prometheus.evaluated import empty_of, missing_of
+from support.prometheus.observed import OPERATOR, SERVICE, TIMES, expressions, queries
+from support.prometheus.operated import Api, Operated, prometheus_operator, started
+from support.prometheus.server import Prometheus
+
+NAMESPACE: Final = "voice"
+OF_THE_AGENT: Final = f"podMonitor/{NAMESPACE}/clinic/0"
+OF_THE_OPERATOR: Final = f"podMonitor/{NAMESPACE}/batkol-operator/0"
+EMPTY: Final = {"VoiceAgents that are not ready: A", "Pods out of sync, by VoiceAgent: A"}
+"""Of the operator's queries: its agent is ready and in sync."""
+HELLO: Final = script([["שלום", "תודה"], ["כן", "מספר"]], lead_ms=500, tail_ms=2000)
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of its own: its definitions are for all of it."""
+    with ControlPlane(tmp_path_factory.mktemp("monitors")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def monitored(plane: ControlPlane, folder: Path) -> AsyncIterator[tuple[Operated, Installation, PodProcesses]]:
+    """Prometheus Operator, the chart with monitors and rules, and an agent of two pods that are real processes."""
+    admin = plane.client()
+    api = Api(plane.url, plane.certificate, plane.admin_token, plane.kubeconfig("admin"))
+    settings = [f"monitoring.{kind}.mode=Enabled" for kind in ("podMonitor", "prometheusRule")]
+    pods = PodProcesses(plane, admin, folder)
+    google = SpeechDouble()
+    try:
+        await api.kubectl("create", "namespace", NAMESPACE)
+        async with (
+            prometheus_operator(api, folder, TIMES) as operated,
+            installed(plane, NAMESPACE, folder, *settings) as installation,
+            Kubelets(admin, NAMESPACE, started=pods.started, stopped=pods.stopped),
+        ):
+            await installation.operate(METRICS_PORT="8082")  # as the chart has it: it answers at its pod's address
+            recognition = {"endpoint": f"127.0.0.1:{await google.start()}", "insecure": True}
+            reply = {"answerer": {"kind": "Echo"}, "voice": {"kind": "Builtin"}}
+            await installation.create("clinic", recognition=recognition, reply=reply, scaling={"replicas": 2})
+            await installation.until("clinic", "Ready")
+            yield operated, installation, pods
+    finally:
+        await pods.aclose()
+        await google.stop()
+        await admin.close()
+
+
+async def test_what_the_operator_makes_of_our_monitors_finds_every_pod_and_alerts_when_they_are_not_looked_for(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    asked = queries(OPERATOR, rate="4s", whole="2m", times=TIMES)
+    async with (
+        monitored(plane, tmp_path) as (operated, installation, pods),
+        started(operated, OF_THE_AGENT, OF_THE_OPERATOR) as seen,
+    ):
+        since = time.time()
+        await seen.scrapes(3)
+        jobs = dict(operated.jobs)
+        targets = [each["labels"] for each in await seen.targets()]
+        await called(pods)
+        empty = await empty_of(seen, asked, since=since, listed=EMPTY)
+        missing = await missing_of(seen, {**asked, **expressions(OPERATOR)})
+        rules = await seen.rules()
+        unseen = await not_looked_for(operated, installation, seen)
+
+        assert [jobs[name]["scrape_interval"] for name in (OF_THE_AGENT, OF_THE_OPERATOR)] == ["15s", "30s"]
+        assert sorted((each for each in targets if each["job"] == "clinic"), key=lambda each: each["pod"]) == [
+            {
+                "namespace": NAMESPACE,
+                "job": "clinic",
+                "pod": pod,
+                "instance": f"{address}:8081",
+                "container": "media",
+                "endpoint": "internal",
+                "batkol_dev_agent": "clinic",
+            }
+            for pod, address in sorted(pods.addresses.items())
+        ]
+        assert {rule["name"] for rule in rules} == {*expressions(SERVICE), *expressions(OPERATOR)}
+        assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
+        assert (empty, missing) == (EMPTY, set())
+        of_the_agent = {"agent_namespace": NAMESPACE, "agent": "clinic"}
+        assert unseen == {"alertname": "BatkolPodsNotScraped", "severity": "warning", **of_the_agent}
+
+
+async def called(pods: PodProcesses) -> None:
+    """Call every pod."""
+    plans = [
+        CallPlan(base_url=f"http://{address}:8080", public_url=PUBLIC, auth_token=TOKEN, audio=HELLO.mulaw)
+        for address in pods.addresses.values()
+    ]
+    reports = await asyncio.gather(*(place_call(plan) for plan in plans))
+    assert [report.violations for report in reports] == [[], []]
+
+
+async def not_looked_for(operated: Operated, installation: Installation, seen: Prometheus) -> dict[str, str]:
+    """Switch the PodMonitor off, and on again; return the labels of the alert that says so, and is over then."""
+    await installation.kubectl.patch("clinic", telemetry={"podMonitor": "Disabled"})
+    await operated.follow(OF_THE_OPERATOR, without=OF_THE_AGENT)
+    unseen = await seen.fires("BatkolPodsNotScraped")
+    await installation.kubectl.patch("clinic", telemetry={"podMonitor": "Enabled"})
+    await operated.follow(OF_THE_AGENT, OF_THE_OPERATOR)
+    await seen.resolves("BatkolPodsNotScraped")
+    return unseen
