@@ -1,4 +1,4 @@
-"""The real Prometheus Operator takes our monitors and rules, and a Prometheus finds the pods by what it makes of them."""
+"""The real Prometheus Operator takes our monitors and rules, and a Prometheus finds the pods by what it makes."""
 
 from __future__ import annotations
 

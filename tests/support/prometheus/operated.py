@@ -1,7 +1,7 @@
 """The real Prometheus Operator, and a Prometheus with the configuration that it makes of our monitors.
 
 The operator is a process, with a real API server or on the node. It would run Prometheus in a pod of an image that
-nobody here has: so it is asked for none, and Prometheus is a process, with the operator's Secret and ConfigMap as files.
+nobody here has: so it is asked for none, and Prometheus is a process, with its Secret and ConfigMap as files.
 Two things in them are changed: where the rules are, and how often is scraped (`quickened` has the rest).
 """
 
