@@ -76,7 +76,7 @@ async def test_a_recognizer_that_is_slow(tmp_path: Path) -> None:
         stack(tmp_path / "live", double=slow, stt_final_timeout_ms=5000) as up,
         watching(tmp_path, up.service.internal_port) as seen,
     ):
-        async with calling(up, script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"] * 2], tail_ms=4000).mulaw, callers=3):
+        async with calling(up, script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"] * 2], tail_ms=3500).mulaw, callers=5):
             partials = await seen.fires("BatkolFirstPartialSlow")
             finals = await seen.fires("BatkolFinalSlow")
         await seen.resolves("BatkolFirstPartialSlow")

@@ -47,10 +47,12 @@ def of_series(alert: str, severity: str, port: int, **labels: str) -> dict[str, 
 
 @asynccontextmanager
 async def calling(up: Stack, audio: bytes, callers: int = 1, **plan: Any) -> AsyncIterator[None]:
-    """Have callers call again and again; leaving it waits for the ends of the calls that are on."""
+    """Have callers call again and again, one after the other; leaving it waits for the ends of the calls that are on."""
+    apart = len(audio) / 8000 / up.speed / callers
     going = True
 
     async def again(number: int) -> None:
+        await asyncio.sleep(number * apart)  # ranges are seconds, and each is to have something in it
         while going:
             await up.call(audio, caller=f"+97250000010{number}", **plan)
 
