@@ -47,7 +47,7 @@ def of_series(alert: str, severity: str, port: int, **labels: str) -> dict[str, 
 
 @asynccontextmanager
 async def calling(up: Stack, audio: bytes, callers: int = 1, **plan: Any) -> AsyncIterator[None]:
-    """Have callers call again and again, one after the other; leaving it waits for the ends of the calls that are on."""
+    """Have callers call again and again, one after the other; leaving it waits for the ends of their calls."""
     apart = len(audio) / 8000 / up.speed / callers
     going = True
 
