@@ -65,7 +65,7 @@ async def monitored(plane: ControlPlane, folder: Path) -> AsyncIterator[tuple[Op
         await admin.close()
 
 
-async def test_what_the_operator_makes_of_our_monitors_finds_every_pod_and_alerts_when_they_are_not_looked_for(
+async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_and_alerts_of_the_operator_fire(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
     asked = queries(OPERATOR, rate="4s", whole="2m", times=TIMES)
@@ -82,6 +82,8 @@ async def test_what_the_operator_makes_of_our_monitors_finds_every_pod_and_alert
         missing = await missing_of(seen, {**asked, **expressions(OPERATOR)})
         rules = await seen.rules()
         unseen = await not_looked_for(operated, installation, seen)
+        unready = await not_ready(installation, seen)
+        down = await operator_gone(installation, seen)
 
         assert [jobs[name]["scrape_interval"] for name in (OF_THE_AGENT, OF_THE_OPERATOR)] == ["15s", "30s"]
         assert sorted((each for each in targets if each["job"] == "clinic"), key=lambda each: each["pod"]) == [
@@ -101,6 +103,8 @@ async def test_what_the_operator_makes_of_our_monitors_finds_every_pod_and_alert
         assert (empty, missing) == (EMPTY, set())
         of_the_agent = {"agent_namespace": NAMESPACE, "agent": "clinic"}
         assert unseen == {"alertname": "BatkolPodsNotScraped", "severity": "warning", **of_the_agent}
+        assert unready.items() >= {"alertname": "BatkolAgentsNotReady", "severity": "critical", **of_the_agent}.items()
+        assert down == {"alertname": "BatkolOperatorDown", "severity": "warning"}
 
 
 async def called(pods: PodProcesses) -> None:
@@ -122,3 +126,21 @@ async def not_looked_for(operated: Operated, installation: Installation, seen: P
     await operated.follow(OF_THE_AGENT, OF_THE_OPERATOR)
     await seen.resolves("BatkolPodsNotScraped")
     return unseen
+
+
+async def not_ready(installation: Installation, seen: Prometheus) -> dict[str, str]:
+    """Name a Secret that is not there, and the right one again."""
+    await installation.kubectl.patch("clinic", twilio={"authTokenSecretRef": {"name": "no-such-secret"}})
+    fired = await seen.fires("BatkolAgentsNotReady")
+    await installation.kubectl.patch("clinic", twilio={"authTokenSecretRef": {"name": "twilio"}})
+    await seen.resolves("BatkolAgentsNotReady")
+    return fired
+
+
+async def operator_gone(installation: Installation, seen: Prometheus) -> dict[str, str]:
+    """End the operator, and start another one."""
+    await installation.operators.pop().stop()
+    fired = await seen.fires("BatkolOperatorDown")
+    await installation.operate("operator-2", METRICS_PORT="8082")
+    await seen.resolves("BatkolOperatorDown")
+    return fired
