@@ -65,7 +65,7 @@ nightly: $(STAMP) sounds chromium axe  ## the nightly tests, the soaks, every ro
 	$(MAKE) faults
 	$(MAKE) faults ARGS=--replies=only
 
-e2e: $(STAMP) tools  ## tests on a real Kubernetes API, Helm, Prometheus, Jaeger and NATS
+e2e: $(STAMP) tools  ## tests on real Kubernetes APIs, Helm, Prometheus, NATS
 	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
 
 NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet coredns kubectl helm
