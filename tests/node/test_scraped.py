@@ -93,7 +93,7 @@ async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(agent:
     asked = {
         f"{name}: {where}": query
         for name in (SERVICE, OPERATOR)
-        for where, query in queries(name, rate="4s", whole="2m", times=TIMES).items()
+        for where, query in queries(name, rate="10s", whole="2m", times=TIMES).items()
     }
     rules = {**expressions(SERVICE), **expressions(OPERATOR)}
 
@@ -172,7 +172,7 @@ async def test_a_service_monitor_does_as_well(operated: Operated, agent: Agent, 
 
     await eventually(by_service, 120)
     since = time.time()
-    asked = queries(OPERATOR, rate="4s", whole="2m", times=TIMES)
+    asked = queries(OPERATOR, rate="10s", whole="2m", times=TIMES)
     empty = await empty_of(scraped, asked, since=since, listed=EMPTY_BY_SERVICE)
 
     assert empty == EMPTY_BY_SERVICE

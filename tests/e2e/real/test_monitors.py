@@ -68,7 +68,7 @@ async def monitored(plane: ControlPlane, folder: Path) -> AsyncIterator[tuple[Op
 async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_and_alerts_of_the_operator_fire(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
-    asked = queries(OPERATOR, rate="4s", whole="2m", times=TIMES)
+    asked = queries(OPERATOR, rate="10s", whole="2m", times=TIMES)
     async with (
         monitored(plane, tmp_path) as (operated, installation, pods),
         started(operated, OF_THE_AGENT, OF_THE_OPERATOR) as seen,

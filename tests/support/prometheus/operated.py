@@ -30,7 +30,7 @@ from support.time.waiting import eventually
 
 NAMESPACE: Final = "monitoring"
 NAME: Final = "seen"
-EVERY: Final = "1s"
+EVERY: Final = "2s"
 _DEFINITIONS: Final = "prometheus-operator-definitions"
 
 

@@ -99,12 +99,16 @@ class Prometheus:
         await eventually(gone, within)
 
     async def scrapes(self, count: int = 1, within: float = 120.0) -> None:
-        """Wait until that many targets answer. Raises `TimeoutError`."""
+        """Wait until that many targets answer. Raises `TimeoutError` with what Prometheus says of each."""
 
         async def all_up() -> bool:
             return [each["health"] for each in await self.targets()].count("up") >= count
 
-        await eventually(all_up, within)
+        try:
+            await eventually(all_up, within)
+        except TimeoutError:
+            told = [(each["scrapeUrl"], each["health"], each["lastError"]) for each in await self.targets()]
+            raise TimeoutError(str(told)) from None
 
     async def reload(self) -> None:
         """Have it read its configuration again. Raises `httpx.HTTPStatusError` where it refuses that."""
