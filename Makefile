@@ -13,7 +13,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint format clean nightly e2e cluster e2e-node faults soak bench bench-recognizers bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture package push images sbom audit hadolint
+.PHONY: help demo test lint format clean nightly e2e cluster e2e-node faults soak bench bench-hearing bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture package push images sbom audit hadolint
 .DEFAULT_GOAL := help
 
 # Compiled is what is imported, when it is: two thirds of the 95 MB of source in the packages never are.
@@ -31,7 +31,7 @@ WORKERS ?= 6
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z][a-z0-9 -]*:.*  ## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z][a-z0-9 -]*:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP)  ## a Hebrew conversation (ARGS=--stay, --short, --traces)
 	$(BIN)/batkol demo $(ARGS)
@@ -92,7 +92,7 @@ soak: $(STAMP)  ## long calls at real limits (MINUTES=12, ARGS=--replies)
 bench: $(STAMP)  ## CPU of a call and latencies, beside a naive design
 	$(BIN)/python bench/run.py $(ARGS)
 
-bench-recognizers: $(STAMP)  ## CPU of a call with Soniox, beside Google
+bench-hearing: $(STAMP)  ## CPU of a call with Soniox, beside Google
 	$(BIN)/python bench/recognizers.py $(ARGS)
 
 bench-replies: $(STAMP)  ## the agent: first sound, interruptions, double replies
