@@ -31,6 +31,8 @@ from support.time.waiting import eventually
 NAMESPACE: Final = "monitoring"
 NAME: Final = "seen"
 EVERY: Final = "2s"
+_OF_THE_POD: Final = {"SHARD": "0", "POD_NAME": f"prometheus-{NAME}-0"}
+"""What the reloader beside Prometheus fills in, in its pod."""
 _DEFINITIONS: Final = "prometheus-operator-definitions"
 
 
@@ -122,7 +124,10 @@ class Operated:
         if secret is None:
             return
         packed = base64.b64decode(secret["data"]["prometheus.yaml.gz"])
-        made = yaml.load(gzip.decompress(packed), LOADER)
+        text = gzip.decompress(packed).decode()
+        for name, value in _OF_THE_POD.items():
+            text = text.replace(f"$({name})", value)
+        made = yaml.load(text, LOADER)
         self.jobs = {job["job_name"]: dict(job) for job in made["scrape_configs"]}
         made["global"] |= {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY}
         made["rule_files"] = [str(self.folder / "rules" / "*.yaml")]
