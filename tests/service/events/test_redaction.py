@@ -41,7 +41,7 @@ HIDDEN: dict[str, dict[str, Right]] = {
 OPEN = {
     "call_sid", "stream_sid", "id", "agent", "direction", "utterance_id", "mode", "flag_variant", "flag_reason",
     "reason", "source", "reply_id", "phrase", "part", "name", "finals", "fault", "kind", "outcome",
-    "answerer", "voice", "answerer_variant", "voice_variant", "trace_id",
+    "answerer", "voice", "answerer_variant", "voice_variant", "recognizer", "trace_id",
 }  # fmt: skip
 """The fields that can hold text and are shown to every reader of events: names, and words of the service's own."""
 
