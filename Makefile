@@ -70,13 +70,16 @@ e2e: $(STAMP) tools  ## tests on real Kubernetes APIs, Helm, Prometheus, NATS
 
 NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet coredns kubectl helm
 NODE := PYTHONPATH=tests $(BIN)/python -m support.node
+TOOLS_OF_metrics-server := metrics-server metrics-server-manifests
+TOOLS_OF_keda := keda keda-adapter keda-admission-webhooks keda-manifests
 
-cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods")
-	@$(if $(ARGS),,$(NODE) --check && tools/build $(NODE_TOOLS))
-	@$(NODE) $(ARGS)
+cluster: $(STAMP)  ## a real Kubernetes node, as root (ARGS="kubectl get pods", ADDONS=keda)
+	@$(if $(ARGS),,$(NODE) --check && tools/build $(NODE_TOOLS) $(foreach addon,$(ADDONS),$(TOOLS_OF_$(addon))))
+	@$(NODE) $(or $(ARGS),$(if $(ADDONS),--addons "$(ADDONS)"))
 
 e2e-node: $(STAMP)  ## calls on such a node while things happen, as root
-	@$(NODE) --check && tools/build $(NODE_TOOLS) prometheus prometheus-operator prometheus-operator-definitions-schema
+	@$(NODE) --check && tools/build $(NODE_TOOLS) prometheus prometheus-operator prometheus-operator-definitions-schema \
+		$(TOOLS_OF_metrics-server) $(TOOLS_OF_keda)
 	$(NODE) --alone $(PYTEST) tests/node -p no:xdist $(ARGS)
 
 faults: $(STAMP)  ## every fault, and the fate of every word (ARGS=--write)

@@ -1,4 +1,4 @@
-"""Discovery of the optional kinds of this cluster, at the start and every ten minutes: KEDA and others may be installed
+"""Discovery of the optional kinds of this cluster, at the start and every minute: KEDA and others may be installed
 after this operator. A kind that is needed and absent may be looked for sooner.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from batkol_operator.kube.client import Cluster
 
-INTERVAL_S: Final = 600.0
+INTERVAL_S: Final = 60.0
 
 
 class OptionalKinds:

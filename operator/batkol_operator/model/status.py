@@ -13,13 +13,21 @@ class Condition(ResourcePart):
     """One statement about the agent, as `metav1.Condition`."""
 
     type: Literal[
-        "Ready", "Available", "TuningApplied", "ReplyApplied", "FlagsMerged", "SinksDeliver", "Contested", "Stalled"
+        "Ready",
+        "Available",
+        "TuningApplied",
+        "ReplyApplied",
+        "FlagsMerged",
+        "SinksDeliver",
+        "ScalingActive",
+        "Contested",
+        "Stalled",
     ] = Field(
         description="Ready is the sum of the others: Available (the Deployment), TuningApplied and, where "
         "`spec.reply` is, ReplyApplied (both counted from the revisions that the pods report), not Stalled (a "
         "problem that waiting does not solve), and no value of another client in force. Beside it stand SinksDeliver, "
-        "where `spec.sinks` is, FlagsMerged, where `spec.flagsFrom` is, and Contested, once another client has changed "
-        "what the operator owns.",
+        "where `spec.sinks` is, FlagsMerged, where `spec.flagsFrom` is, ScalingActive, where an autoscaler is, and "
+        "Contested, once another client has changed what the operator owns.",
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     observed_generation: int = Field(

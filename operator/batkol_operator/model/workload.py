@@ -215,6 +215,13 @@ class Scaling(ResourcePart):
         le=1000,
         description="Autoscaler's target of live calls in each pod; absent: 70 percent of `calls.maxPerPod`.",
     )
+    scale_down_stabilization_seconds: int = Field(
+        600,
+        ge=0,
+        le=3600,
+        description="Time for which fewer pods must be enough before the autoscaler removes one. It removes one in "
+        "five minutes, and the calls of that pod end by themselves.",
+    )
     autoscaler: Autoscaler = Field(
         Autoscaler.HORIZONTAL_POD_AUTOSCALER,
         description="HorizontalPodAutoscaler needs an adapter that serves `batkol_calls_active` as a pods metric; "

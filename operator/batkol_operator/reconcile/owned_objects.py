@@ -111,7 +111,8 @@ class OwnedObjects:
             self._on_contest(key[1])
         else:
             self.contests.renew(key, hashed)
-        self._cache.record_answer(live)
+        if key[:2] not in UNREADABLE:
+            self._cache.record_answer(live)
         self._applied[key] = _Applied(hashed, owned_fields(live), now)
 
     async def _send(self, body: Manifest) -> tuple[Manifest, tuple[FieldConflict, ...]]:
@@ -134,16 +135,20 @@ class OwnedObjects:
         state = self._cache.view(self._agent).objects.get(key)
         return state is not None and state.fields == applied.fields
 
-    async def prune(self, wanted: WantedObjects, uid: str, trace: PassTrace) -> None:
-        """Delete objects that have our label and this agent as their owner, and are no longer wanted."""
-        kinds = {(version, kind) for version, kind, _ in self._kinds}
-        objects = self._cache.view(self._agent).objects
-        for key, state in list(objects.items()):
+    async def prune(
+        self, wanted: WantedObjects, uid: str, trace: PassTrace, among: Collection[tuple[str, str]] | None = None
+    ) -> None:
+        """Delete objects, `among` these kinds or all, that have our label and this agent as their owner, and are no
+        longer wanted.
+        """
+        kinds = {(version, kind) for version, kind, _ in self._kinds} if among is None else set(among)
+        view = self._cache.view(self._agent)
+        for key, state in list(view.objects.items()):
             if key in wanted.objects or key[:2] not in kinds or state.owner != uid or state.deleting:
                 continue
             with trace.step("prune", kind=key[1], name=key[2]):
                 await self._cluster.delete(key[0], key[1], self._agent[0], key[2])
-            objects.pop(key, None)
+            view.forget(key)
             self._applied.pop(key, None)
 
     async def list_all(self, absent: Collection[str], trace: PassTrace) -> None:

@@ -35,6 +35,7 @@ from batkol_operator.resources.secret import api_token
 from batkol_operator.status.facts import AgentProblem, Facts, Revisions, counted_pods, pods_in_sync
 from batkol_operator.status.writer import StatusWriter
 from batkol_operator.tracing import PassTrace
+from batkol_operator.watch.autoscaler_state import AUTOSCALERS
 from batkol_operator.watch.cache import AgentKey, ObjectCache
 from batkol_operator.watch.feature_flags import FeatureFlagCache
 from batkol_operator.watch.object_state import Body, PodState, digest
@@ -91,6 +92,7 @@ class _Desired:
     sinks: tuple[str, ...]
     merged: MergedFlags
     sources: tuple[str, ...]
+    autoscaled: bool
     streaming: str
     replies: str
 
@@ -164,13 +166,15 @@ class Reconciler:
         flags = await self._feature_flags(body, kinds, now)
         marks = [dict(metadata.get(part) or {}) for part in ("labels", "annotations")]
         texts = {name: document.decode() for name, document in flags.items()}
-        state = digest([metadata["uid"], metadata.get("generation"), *marks, sorted(kinds), texts])
+        rollout = self._context.cache.view(self.agent).rollout
+        pods = rollout.wanted if rollout else 0
+        state = digest([metadata["uid"], metadata.get("generation"), *marks, sorted(kinds), texts, pods])
         if self._desired is None or self._desired.digest != state:
             agent = VoiceAgent.read(body)
             namespace, name = self.agent
             token = api_token(self._context.key, namespace=namespace, name=name, uid=agent.metadata.uid)
             documents = {name: json.loads(document) for name, document in flags.items()}
-            cluster = ClusterFacts(self._context.image, token, kinds, self._context.operator_namespace, documents)
+            cluster = ClusterFacts(self._context.image, token, kinds, self._context.operator_namespace, documents, pods)
             plan = self._context.plan(agent, cluster)
             self._desired = _Desired(
                 digest=state,
@@ -182,6 +186,7 @@ class Reconciler:
                 sinks=tuple(sink.name for sink in agent.spec.sinks),
                 merged=plan.merged,
                 sources=tuple(source.name for source in agent.spec.flags_from),
+                autoscaled=plan.autoscaled,
                 streaming=summary(agent.spec, plan.merged),
                 replies=replies(agent.spec, plan.merged),
             )
@@ -205,6 +210,8 @@ class Reconciler:
             if now >= self._list_at:
                 await self._objects.list_all(await self._context.optional_kinds.absent(), trace)
                 self._list_at = self._next_listing(now)
+            # Two autoscalers of one Deployment block each other, and KEDA refuses to be the second one.
+            await self._objects.prune(desired.wanted, desired.uid, trace, AUTOSCALERS)
             problem = await self._objects.apply(desired.wanted, trace, now)
             await self._objects.prune(desired.wanted, desired.uid, trace)
         except RefusedError as error:
@@ -251,6 +258,8 @@ class Reconciler:
             sinks=desired.sinks if desired else (),
             merged=desired.merged if desired else MergedFlags(),
             sources=desired.sources if desired else (),
+            autoscaled=desired.autoscaled if desired else False,
+            autoscalers=tuple(self._context.cache.view(self.agent).autoscalers.values()),
             streaming=desired.streaming if desired else "",
             replies=desired.replies if desired else "",
             selector=names.selector_text(self.agent[1]),

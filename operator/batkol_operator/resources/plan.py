@@ -60,6 +60,7 @@ class ClusterFacts:
     operator_namespace: str  # the namespace from which the operator polls the pods' internal API
     feature_flags: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """`flagSpec` of the FeatureFlags that the agent names, by name; those that exist."""
+    pods: int = 0  # that the agent's Deployment has now by its spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Plan:
     reply_revision: str  # "" without `spec.reply`
     warnings: tuple[str, ...]  # sentences
     merged: MergedFlags = field(default_factory=MergedFlags, repr=False)
+    autoscaled: bool = False  # an autoscaler is among the objects
 
 
 def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
@@ -80,7 +82,7 @@ def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
     served = FEATURE_FLAGS in cluster.kinds
     merged = merge_flags(names, cluster.feature_flags, specified(agent.spec), served=served)
     files = live_files(agent.spec, merged)
-    scaling = scale(agent, cluster.kinds)
+    scaling = scale(agent, cluster.kinds, cluster.pods)
     monitor, unmonitored = pod_monitor(agent, cluster.kinds)
     entry, unreachable = exposure(agent, cluster.kinds)
     wanted = (
@@ -108,4 +110,5 @@ def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
         reply_revision=files.reply_revision,
         warnings=(*scaling.warnings, *unreachable, *unmonitored, *reply_warnings(agent.spec)),
         merged=merged,
+        autoscaled=scaling.autoscaler is not None,
     )

@@ -27,8 +27,10 @@ class Scale:
     warnings: tuple[str, ...] = ()
 
 
-def scale(agent: VoiceAgent, kinds: frozenset[str]) -> Scale:
-    """Return the scale. If the spec wants KEDA and the cluster lacks it: KEDA's least number of pods, and a warning."""
+def scale(agent: VoiceAgent, kinds: frozenset[str], present: int) -> Scale:
+    """Return the scale. If the spec wants KEDA and the cluster lacks it: the number of pods that is `present`, at least
+    KEDA's least, and a warning. So who installs KEDA anew, which removes its kinds for a while, loses no pod.
+    """
     wanted = agent.spec.scaling
     if wanted.max_replicas is None:
         return Scale(DEFAULT_REPLICAS if wanted.replicas is None else wanted.replicas, None)
@@ -37,11 +39,12 @@ def scale(agent: VoiceAgent, kinds: frozenset[str]) -> Scale:
     if SCALED_OBJECT in kinds:
         return Scale(None, _scaled_object(agent))
     fewest, most = _bounds(agent)
+    replicas = min(max(fewest, present), most)
     warning = (
-        f"`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: {fewest} pods run, and none are added. "
+        f"`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: {replicas} pods run, and none are added. "
         "Install KEDA, or choose HorizontalPodAutoscaler."
     )
-    return Scale(min(fewest, most), None, (warning,))
+    return Scale(replicas, None, (warning,))
 
 
 def _bounds(agent: VoiceAgent) -> tuple[int, int]:
@@ -59,8 +62,8 @@ def _target(agent: VoiceAgent) -> Manifest:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "name": agent.metadata.name}
 
 
-def _behavior() -> Manifest:
-    """Scale up at once; scale down one pod in five minutes, after ten minutes of low load."""
+def _behavior(agent: VoiceAgent) -> Manifest:
+    """Scale up at once; scale down one pod in five minutes, after the spec's time of low load."""
     return {
         "scaleUp": {
             "stabilizationWindowSeconds": 0,
@@ -71,7 +74,7 @@ def _behavior() -> Manifest:
             ],
         },
         "scaleDown": {
-            "stabilizationWindowSeconds": 600,
+            "stabilizationWindowSeconds": agent.spec.scaling.scale_down_stabilization_seconds,
             "selectPolicy": "Max",
             "policies": [{"type": "Pods", "value": 1, "periodSeconds": 300}],
         },
@@ -96,7 +99,7 @@ def _horizontal_pod_autoscaler(agent: VoiceAgent) -> Manifest:
             "minReplicas": fewest,
             "maxReplicas": most,
             "metrics": [metric],
-            "behavior": _behavior(),
+            "behavior": _behavior(agent),
         },
     )
 
@@ -123,7 +126,7 @@ def _scaled_object(agent: VoiceAgent) -> Manifest:
             "pollingInterval": 15,
             "minReplicaCount": fewest,
             "maxReplicaCount": most,
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior()}},
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(agent)}},
             "triggers": [trigger],
         },
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from batkol_operator.pods.client import PodReport, Report
 from batkol_operator.resources.flag_sources import MergedFlags
+from batkol_operator.watch.autoscaler_state import AutoscalerState
 from batkol_operator.watch.object_state import PodState, Rollout
 
 
@@ -77,6 +78,8 @@ class Facts:
     sinks: tuple[str, ...] = ()  # names
     sources: tuple[str, ...] = ()  # names of the FeatureFlags in `spec.flagsFrom`
     merged: MergedFlags = field(default_factory=MergedFlags)  # what these add
+    autoscaled: bool = False  # the plan has an autoscaler
+    autoscalers: tuple[AutoscalerState, ...] = ()
     selector: str = ""
     contests: tuple[Contest, ...] = ()
 

@@ -16,6 +16,7 @@ from batkol_operator.status.conditions import ConditionDraft, ConditionState, fi
 from batkol_operator.status.contested import CONTESTED, contested, standing
 from batkol_operator.status.facts import Facts, counted_pods, pods_in_sync
 from batkol_operator.status.flag_sources import flags_merged
+from batkol_operator.status.scaling import scaling_active
 from batkol_operator.status.sinks import sinks_deliver
 from batkol_operator.watch.object_state import PodState
 
@@ -62,6 +63,8 @@ def judge(facts: Facts, before: Sequence[ConditionDraft], at: datetime) -> tuple
     beside = [flags_merged(facts)] if facts.sources else []
     if facts.sinks:
         beside.append(sinks_deliver(facts))
+    if facts.autoscaled:
+        beside.append(scaling_active(facts))
     if facts.contests or find_condition(before, CONTESTED):
         beside.append(contested(facts))
     return settle((_ready(facts, parts, stalled), *parts, *beside, stalled), before, at)

@@ -11,6 +11,7 @@ from batkol_operator.status.conditions import ConditionDraft, ConditionState, fi
 from batkol_operator.status.contested import CONTESTED, REPEATED
 from batkol_operator.status.facts import Revisions
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS, STALLED
+from batkol_operator.status.scaling import SCALING_ACTIVE
 from batkol_operator.status.sinks import SINKS_DELIVER
 
 
@@ -35,7 +36,8 @@ def transitions(
         _of_applying(TUNING_APPLIED, before, after, changed=(old.tuning, old.flags) != (new.tuning, new.flags)),
         _of_applying(REPLY_APPLIED, before, after, changed=old.reply != new.reply),
         _of_readiness(find_condition(before, READY), find_condition(after, READY)),
-        _of_delivering(find_condition(before, SINKS_DELIVER), find_condition(after, SINKS_DELIVER)),
+        _of_working(find_condition(before, SINKS_DELIVER), find_condition(after, SINKS_DELIVER)),
+        _of_working(find_condition(before, SCALING_ACTIVE), find_condition(after, SCALING_ACTIVE)),
         _of_contest(find_condition(before, CONTESTED), find_condition(after, CONTESTED)),
     )
     return tuple(each for each in drafts if each is not None)
@@ -84,7 +86,7 @@ def _of_readiness(before: ConditionDraft | None, after: ConditionDraft | None) -
     return None
 
 
-def _of_delivering(before: ConditionDraft | None, after: ConditionDraft | None) -> EventDraft | None:
+def _of_working(before: ConditionDraft | None, after: ConditionDraft | None) -> EventDraft | None:
     was = None if before is None else before.state
     if after is None or after.state is was or after.state is ConditionState.UNKNOWN:
         return None

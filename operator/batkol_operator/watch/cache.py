@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from batkol_operator.kube.names import AGENT
+from batkol_operator.watch.autoscaler_state import AUTOSCALERS, AutoscalerState, read_autoscaler
 from batkol_operator.watch.object_state import (
     Body,
     ObjectState,
@@ -41,7 +42,13 @@ class AgentView:
     objects: dict[ObjectKey, ObjectState] = field(default_factory=dict)
     pods: dict[str, PodState] = field(default_factory=dict)
     rollout: Rollout | None = None
+    autoscalers: dict[ObjectKey, AutoscalerState] = field(default_factory=dict)
     wanted_digest: str = ""  # digest of the agent, without its status
+
+    def forget(self, key: ObjectKey) -> bool:
+        """Remove an object that is gone; return whether it was there."""
+        self.autoscalers.pop(key, None)
+        return self.objects.pop(key, None) is not None
 
 
 class ObjectCache:
@@ -95,9 +102,11 @@ class ObjectCache:
             view.wake.set()
 
     def record_answer(self, body: Body) -> None:
-        """Take note of the answer to our own request: its event then wakes no loop."""
+        """Take note of the answer to our own request: its event then wakes no loop. Of a kind that was installed after
+        this process began there are no events: its objects are known by these answers alone.
+        """
         agent = _agent(body)
-        if agent is not None and _kind(body) in self.watched:
+        if agent is not None:
             _update_object(self.view(agent), body, deleted=False)
 
     def replace(self, agent: AgentKey, kind: tuple[str, str], bodies: Collection[Body]) -> None:
@@ -110,7 +119,7 @@ class ObjectCache:
             for gone in view.pods.keys() - names:
                 del view.pods[gone]
         for key in [key for key in view.objects if key[:2] == kind and key[2] not in names]:
-            del view.objects[key]
+            view.forget(key)
         if kind == DEPLOYMENT and not bodies:
             view.rollout = None
         for body in bodies:
@@ -142,18 +151,20 @@ def _update_object(view: AgentView, body: Body, *, deleted: bool) -> bool:
     state, before = read_object_state(body), view.objects.get(key)
     if before is not None and _older(state, before):
         return False
-    rollout = view.rollout
+    rollout, autoscaler = view.rollout, view.autoscalers.get(key)
     if kind == DEPLOYMENT:
         view.rollout = None if deleted else read_rollout(body)
     if deleted:
-        return view.objects.pop(key, None) is not None
+        return view.forget(key)
+    if kind in AUTOSCALERS:
+        view.autoscalers[key] = read_autoscaler(body)
     view.objects[key] = state
     changed = before is None or (before.uid, before.fields, before.deleting) != (
         state.uid,
         state.fields,
         state.deleting,
     )
-    return changed or view.rollout != rollout
+    return changed or view.rollout != rollout or view.autoscalers.get(key) != autoscaler
 
 
 def _older(state: ObjectState, before: ObjectState) -> bool:

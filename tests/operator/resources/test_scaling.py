@@ -71,6 +71,13 @@ def test_pods_come_at_once_and_go_slowly(scaling: dict[str, Any]) -> None:
     assert behavior["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 300}]
 
 
+def test_the_time_before_a_pod_goes_is_the_specs() -> None:
+    scaling = {"maxReplicas": 20, "scaleDownStabilizationSeconds": 1800}
+    spec = one(plan(agent(scaling=scaling), AROUND), "HorizontalPodAutoscaler")["spec"]
+
+    assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 1800
+
+
 def test_keda_asks_prometheus_for_the_calls_of_this_agent() -> None:
     spec = one(plan(agent(scaling=KEDA), AROUND), "ScaledObject")["spec"]
     (trigger,) = spec["triggers"]
@@ -94,3 +101,11 @@ def test_without_keda_its_fewest_pods_run_and_it_is_said() -> None:
     assert one(wanted, "Deployment")["spec"]["replicas"] == 4
     (warning,) = wanted.warnings
     assert warning.startswith("`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: 4 pods run")
+
+
+@pytest.mark.parametrize(("present", "replicas"), [(0, 4), (3, 4), (11, 11), (40, 20)])
+def test_without_keda_the_pods_that_are_there_stay_within_the_bounds(present: int, replicas: int) -> None:
+    wanted = plan(agent(scaling={**KEDA, "minReplicas": 4}), dataclasses.replace(BARE, pods=present))
+
+    assert one(wanted, "Deployment")["spec"]["replicas"] == replicas
+    assert f"{replicas} pods run" in wanted.warnings[0]

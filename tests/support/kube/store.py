@@ -117,8 +117,9 @@ class Store:
             return self._write(key, self._isolated(key, old, new, ""), old)
 
     def apply(self, key: Key, manager: str, body: Manifest, subresource: str = "", *, force: bool = False) -> Manifest:
-        """Apply server-side: what this manager applied before and no longer says is taken away; absent objects are
-        created. Raises `RefusalError`, without `force` also where another manager has changed a field.
+        """Apply server-side: what this manager applied before and no longer says is taken away, unless another manager
+        has applied it too; absent objects are created. Raises `RefusalError`, without `force` also where another manager
+        has changed a field.
         """
         with self._lock:
             old = copy.deepcopy(self.objects.get(key))
@@ -127,6 +128,9 @@ class Store:
             self._take_over(key, old or {}, body, force=force)
             new = copy.deepcopy(old) if old else {"metadata": {}}
             _take_away(new, self._applied.get((key, manager, subresource), {}), body)
+            for (of, by, part), said in self._applied.items():
+                if (of, part) == (key, subresource) and by != manager:
+                    _give_back(new, old or {}, said)
             merge(new, body)
             new["metadata"].update(name=key.name, **({"namespace": key.namespace} if key.namespace else {}))
             if old:
@@ -238,6 +242,16 @@ def _take_away(target: Manifest, before: Manifest, now: Mapping[str, Any]) -> No
             target.pop(name, None)
         elif isinstance(value, dict) and isinstance(now[name], Mapping) and isinstance(target.get(name), dict):
             _take_away(target[name], value, now[name])
+
+
+def _give_back(target: Manifest, before: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    for name, value in said.items():
+        if name not in target and name in before and before[name] == value:
+            target[name] = copy.deepcopy(value)
+        elif (
+            isinstance(value, Mapping) and isinstance(target.get(name), dict) and isinstance(before.get(name), Mapping)
+        ):
+            _give_back(target[name], before[name], value)
 
 
 def _standing(applied: Mapping[str, Any], live: Mapping[str, Any]) -> Manifest:

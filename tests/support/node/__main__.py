@@ -1,6 +1,7 @@
 """A real Kubernetes node, in namespaces of its own: `python -m support.node [COMMAND …]`.
 
-Without a command it builds the images, starts the node, and keeps it until Ctrl-C. With one it runs the command in the
+Without a command it builds the images, starts the node, and keeps it until Ctrl-C; `--addons NAME,…` installs those of
+`support.node.addons` on it. With one it runs the command in the
 namespaces of the node that is there, where `kubectl` and `helm` are on the PATH. `--alone COMMAND …` runs it in new
 namespaces, without a node: the command starts one itself. `--check` says what the machine lacks. `make cluster` and
 `make e2e-node` use it.
@@ -8,13 +9,14 @@ namespaces, without a node: the command starts one itself. `--check` says what t
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import signal
 import sys
 import time
 
-from support.node import images
+from support.node import addons, images
 from support.node.cluster import Cluster
 from support.node.namespaces import entered, environment, isolated, running
 from support.node.needs import lacking, unbuilt
@@ -24,8 +26,10 @@ from support.node.places import FOLDER
 def main(arguments: list[str]) -> int:
     """Return the exit status of the command."""
     match arguments:
-        case ["--serve"]:
-            return _serve()
+        case ["--serve", *wanted]:
+            return _serve(wanted)
+        case ["--addons", names]:
+            return _alone([sys.executable, "-m", "support.node", "--serve", *names.replace(",", " ").split()])
         case ["--check"]:
             return _refuse(said) if (said := lacking()) else 0
         case ["--alone", *command]:
@@ -54,14 +58,18 @@ def _enter(command: list[str]) -> int:
     return _refuse("No node runs: start one with `make cluster` in another terminal, and run this again.")
 
 
-def _serve() -> int:
+def _serve(wanted: list[str]) -> int:
     """Run in the namespaces: keep a node until SIGINT or SIGTERM."""
+    if unknown := [name for name in wanted if name not in addons.ADDONS]:
+        return _refuse(f"No addon is called {', '.join(unknown)}: there are {', '.join(addons.ADDONS)}.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
         with Cluster():
+            asyncio.run(_install(wanted))
+            having = f" with {', '.join(wanted)}" if wanted else ""
             sys.stdout.write(
-                f"The node is ready after {time.monotonic() - began:.0f} s. In another terminal:\n"
+                f"The node{having} is ready after {time.monotonic() - began:.0f} s. In another terminal:\n"
                 '    make cluster ARGS="kubectl get pods --all-namespaces"\n'
                 "Ctrl-C ends it.\n"
             )
@@ -70,6 +78,11 @@ def _serve() -> int:
     except KeyboardInterrupt:
         sys.stdout.write("The node has ended.\n")
     return 0
+
+
+async def _install(wanted: list[str]) -> None:
+    for name in wanted:
+        await addons.install(addons.ADDONS[name])
 
 
 def _refuse(said: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from support.kube.control_plane import ISSUER
+from support.node import aggregation
 from support.node.places import ADDRESS, FOLDER, KUBECONFIG, NODE, PODS, RUN, SERVICES
 from support.process.programs import tool
 
@@ -46,6 +47,7 @@ def api_server() -> Command:
         f"--service-account-key-file={RUN / 'sa.pub'}",
         f"--service-account-signing-key-file={RUN / 'sa.key'}",
         f"--service-cluster-ip-range={SERVICES}",
+        *aggregation.flags(),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from support.kube.control_plane import write_service_account_keys
+from support.node import aggregation
 from support.node.places import ADDRESS, API, CNI_PLUGINS, CONTAINERD, KUBECONFIG, PODS, RUN, SOCKET
 
 PAUSE: Final = "localhost/pause:node"
@@ -80,6 +81,7 @@ def write() -> str:
     """Write everything but the kubeconfig; return the administrator's token."""
     (RUN / "cni").mkdir(parents=True)
     write_service_account_keys(RUN)
+    aggregation.write()
     token = secrets.token_hex(16)
     (RUN / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
     (RUN / "containerd.toml").write_text(_CONTAINERD)

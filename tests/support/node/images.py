@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from support.node.configuration import PAUSE
@@ -26,15 +28,22 @@ def build() -> None:
 
 def bring() -> None:
     """Import into containerd the archives that changed since the last time, and give the service its second tag."""
-    brought = json.loads(_BROUGHT.read_text()) if _BROUGHT.exists() else {}
     for name in _NAMES:
-        image = (IMAGES / f"{name}.id").read_text()
-        if brought.get(name) != image:
-            ctr("images", "import", str(IMAGES / f"{name}.tar"))
-            brought[name] = image
+        bring_once(name, (IMAGES / f"{name}.id").read_text(), IMAGES / f"{name}.tar")
     ctr("images", "tag", "--force", f"{SERVICE}:{TAG}", f"{SERVICE}:{NEXT_TAG}")
     ctr("images", "tag", "--force", f"{OPERATOR}:{TAG}", f"{OPERATOR}:{NEXT_TAG}")
-    _BROUGHT.write_text(json.dumps(brought))
+
+
+def bring_once(name: str, mark: str, archive: Path, make: Callable[[Path], object] = Path.exists) -> None:
+    """Import an archive into containerd, unless the last one of that name had this mark: containerd keeps images.
+    `make` makes it first.
+    """
+    brought = json.loads(_BROUGHT.read_text()) if _BROUGHT.exists() else {}
+    if brought.get(name) == mark:
+        return
+    make(archive)
+    ctr("images", "import", str(archive))
+    _BROUGHT.write_text(json.dumps({**brought, name: mark}))
 
 
 def ctr(*arguments: str) -> str:
