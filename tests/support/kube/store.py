@@ -118,8 +118,8 @@ class Store:
 
     def apply(self, key: Key, manager: str, body: Manifest, subresource: str = "", *, force: bool = False) -> Manifest:
         """Apply server-side: what this manager applied before and no longer says is taken away, unless another manager
-        has applied it too; absent objects are created. Raises `RefusalError`, without `force` also where another manager
-        has changed a field.
+        has applied it too; absent objects are created. Raises `RefusalError`, without `force` also where another
+        manager has changed a field.
         """
         with self._lock:
             old = copy.deepcopy(self.objects.get(key))
