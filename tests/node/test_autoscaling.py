@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from support.node import addons, prometheus
+from support.node import addons, pods_metric, prometheus
 from support.node.agent import NAME, Agent, is_ready
 from support.node.cluster import Cluster
 from support.node.scaled import managers, observed
@@ -40,6 +41,17 @@ async def scaled(agent: Agent, figures: Program) -> AsyncIterator[Agent]:
     yield agent
     await agent.patch(scaling=None)
     await agent.settled()
+
+
+@asynccontextmanager
+async def source_of(autoscaler: str) -> AsyncIterator[None]:
+    """What gives an autoscaler its figures: KEDA, or an adapter."""
+    if autoscaler == "ScaledObject":
+        await addons.install(addons.KEDA)
+        yield
+    else:
+        async with pods_metric.served():
+            yield
 
 
 async def conditions(agent: Agent, kind: str, name: str = NAME) -> dict[str, str]:
@@ -96,20 +108,23 @@ async def test_keda_may_be_installed_after_the_operator_and_takes_over_the_pods_
     assert sizes.reasons == set()
 
 
-async def test_pods_come_with_calls_and_go_after_them_and_no_call_is_cut(scaled: Agent) -> None:
-    await addons.install(addons.KEDA)
-    await scaled.patch(scaling=SCALING)
-    await until_size(scaled, 1)
+@pytest.mark.parametrize("autoscaler", ["ScaledObject", "HorizontalPodAutoscaler"])
+async def test_pods_come_with_calls_and_go_after_them_and_no_call_is_cut(scaled: Agent, autoscaler: str) -> None:
+    await scaled.patch(scaling={"replicas": 1})
     await scaled.settled()
-    await until_scaling(scaled, "True")
-    assert (await conditions(scaled, "scaledobject"))["Active"] == "False"
+    by_keda = autoscaler == "ScaledObject"
+    async with source_of(autoscaler), observed(scaled) as sizes:
+        await scaled.patch(scaling={**SCALING, "autoscaler": autoscaler})
+        await until_scaling(scaled, "True", autoscaler)
+        assert not by_keda or (await conditions(scaled, "scaledobject"))["Active"] == "False"
 
-    async with observed(scaled) as sizes:
         early = await place(scaled, 4, await scaled.address())  # three in each pod are wanted
         await until_size(scaled, 2)
         await scaled.settled()
         older, newer = await ready_pods(scaled)
-        assert (await conditions(scaled, "scaledobject"))["Active"] == "True"
+        assert not by_keda or (await conditions(scaled, "scaledobject"))["Active"] == "True"
+        hpa = await conditions(scaled, "hpa", KEDAS_OWN if by_keda else NAME)
+        assert (hpa["AbleToScale"], hpa["ScalingActive"]) == ("True", "True")
         late = await place(scaled, 2, newer["status"]["podIP"])
 
         await asyncio.gather(*(talk.end() for talk in early[1:]))
