@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from support.node import images, needs
+from support.node import addons, images, needs
 from support.node.configuration import PAUSE
 from support.node.places import ROOT
 
@@ -53,3 +53,16 @@ def test_no_image_of_the_node_has_the_name_of_a_registry() -> None:
 
     assert [name.partition("/")[0] for name in names] == ["localhost"] * 3
     assert re.findall(r"^archive \w+ \S+ (\S+)$", script, re.MULTILINE) == names
+
+
+def test_an_addon_that_does_not_exist_or_is_not_built_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = addons.Addon("one", "v1.one", {"registry.example.com/one": "no-such-program"})
+    monkeypatch.setitem(addons.ADDONS, "one", one)
+
+    unknown, unbuilt = addons.lacking(["kedda"]), addons.lacking(["one"])
+
+    assert is_one_sentence(unknown)
+    assert "keda" in unknown
+    assert is_one_sentence(unbuilt)
+    assert "tools/build no-such-program one-manifests" in unbuilt
+    assert addons.lacking([]) == ""

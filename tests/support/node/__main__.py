@@ -29,7 +29,10 @@ def main(arguments: list[str]) -> int:
         case ["--serve", *wanted]:
             return _serve(wanted)
         case ["--addons", names]:
-            return _alone([sys.executable, "-m", "support.node", "--serve", *names.replace(",", " ").split()])
+            wanted = names.replace(",", " ").split()
+            if said := addons.lacking(wanted):
+                return _refuse(said)
+            return _alone([sys.executable, "-m", "support.node", "--serve", *wanted])
         case ["--check"]:
             return _refuse(said) if (said := lacking()) else 0
         case ["--alone", *command]:
@@ -60,8 +63,6 @@ def _enter(command: list[str]) -> int:
 
 def _serve(wanted: list[str]) -> int:
     """Run in the namespaces: keep a node until SIGINT or SIGTERM."""
-    if unknown := [name for name in wanted if name not in addons.ADDONS]:
-        return _refuse(f"No addon is called {', '.join(unknown)}: there are {', '.join(addons.ADDONS)}.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:

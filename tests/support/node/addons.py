@@ -7,7 +7,7 @@ what it meets here. A node starts without them; a test that needs one, and `make
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from support.chart.files import LOADER
 from support.node import scratch
 from support.node.shell import apply, get, kubectl
-from support.process.programs import BIN
+from support.process.programs import BIN, installed
 
 MANIFESTS: Final = BIN.parent / "manifests"
 _KEEP: Final = ("Namespace",)
@@ -35,6 +35,12 @@ class Addon:
     def tools(self) -> list[str]:
         """What `tools/build` makes for it."""
         return [*self.programs.values(), f"{self.name}-manifests"]
+
+    @property
+    def unbuilt(self) -> list[str]:
+        """Those of them that are not there."""
+        programs = [program for program in self.programs.values() if installed(program) is None]
+        return programs if (MANIFESTS / f"{self.name}.yaml").exists() else [*programs, f"{self.name}-manifests"]
 
     def objects(self) -> Iterator[Any]:
         """Yield its objects, with the node's images. Raises `FileNotFoundError` where it is not built."""
@@ -69,6 +75,16 @@ KEDA: Final = Addon(
     },
 )
 ADDONS: Final = {addon.name: addon for addon in (METRICS_SERVER, KEDA)}
+
+
+def lacking(wanted: Sequence[str]) -> str:
+    """Say which of these addons do not exist or are not built, and what to do; an empty text where all are there."""
+    if unknown := [name for name in wanted if name not in ADDONS]:
+        return f"No addon is called {', '.join(unknown)}: name some of {', '.join(ADDONS)}."
+    unbuilt = [tool for name in wanted for tool in ADDONS[name].unbuilt]
+    if unbuilt:
+        return f"Programs of the addons are not built: run `tools/build {' '.join(unbuilt)}`, which needs Go."
+    return ""
 
 
 async def install(addon: Addon) -> None:

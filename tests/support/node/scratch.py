@@ -23,8 +23,8 @@ _USER: Final = "65532:65532"
 
 
 def name_of(program: str) -> str:
-    """Return the image's name on the node."""
-    return f"docker.io/library/{program}:{TAG}"
+    """Return the image's name on the node, which no registry has."""
+    return f"localhost/{program}:{TAG}"
 
 
 def bring(program: str) -> None:
