@@ -29,17 +29,20 @@ def main(arguments: list[str]) -> int:
         case ["--serve", *wanted]:
             return _serve(wanted)
         case ["--addons", names]:
-            wanted = names.replace(",", " ").split()
-            if said := addons.lacking(wanted):
-                return _refuse(said)
-            return _alone([sys.executable, "-m", "support.node", "--serve", *wanted])
+            return _keep(names.replace(",", " ").split())
         case ["--check"]:
             return _refuse(said) if (said := lacking()) else 0
         case ["--alone", *command]:
             return _alone(command)
         case []:
-            return _alone([sys.executable, "-m", "support.node", "--serve"])
+            return _keep([])
     return _enter(arguments)
+
+
+def _keep(wanted: list[str]) -> int:
+    if said := addons.lacking(wanted):
+        return _refuse(said)
+    return _alone([sys.executable, "-m", "support.node", "--serve", *wanted])
 
 
 def _alone(command: list[str]) -> int:
