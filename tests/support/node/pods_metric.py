@@ -38,14 +38,15 @@ _NAME: Final = "pods-metric"
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        match path.strip("/").split("/"):
+        match urllib.parse.unquote(path).strip("/").split("/"):
             case ["apis", "custom.metrics.k8s.io", "v1beta2"]:
                 self._answer(200, _resources())
             case ["apis", _, _, "namespaces", namespace, "pods", "*", name] if name == METRIC:
                 selector = urllib.parse.parse_qs(query).get("labelSelector", [""])[0]
                 self._answer(200, _values(namespace, selector))
             case _:
-                self._answer(404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404})
+                failure = {"status": "Failure", "code": 404, "reason": "NotFound", "message": f"there is no {path}"}
+                self._answer(404, {"kind": "Status", "apiVersion": "v1", **failure})
 
     def _answer(self, code: int, body: Any) -> None:
         content = json.dumps(body).encode()
