@@ -73,7 +73,7 @@ NODE := PYTHONPATH=tests $(BIN)/python -m support.node
 TOOLS_OF_metrics-server := metrics-server metrics-server-manifests
 TOOLS_OF_keda := keda keda-adapter keda-admission-webhooks keda-manifests
 
-cluster: $(STAMP)  ## a real node as root (ARGS="kubectl get pod", ADDONS=keda)
+cluster: $(STAMP)  ## a real node as root (ADDONS=keda, ARGS="kubectl …")
 	@$(if $(ARGS),,$(NODE) --check && tools/build $(NODE_TOOLS) $(foreach addon,$(ADDONS),$(TOOLS_OF_$(addon))))
 	@$(NODE) $(or $(ARGS),$(if $(ADDONS),--addons "$(ADDONS)"))
 
