@@ -51,7 +51,8 @@ def page(of: Comparison) -> _Page:
 
 
 def test_the_page_loads_nothing_runs_nothing_and_escapes_every_text() -> None:
-    read = page(comparison([HOSTILE], **{HOSTILE: same(f"{HOSTILE} ועוד", 1), "single": [Hearing(fault=HOSTILE)]}))
+    heard = {HOSTILE: same(f"{HOSTILE} ועוד", 1), "single": [Hearing(fault=HOSTILE)], "whisper": same("", 1)}
+    read = page(comparison([HOSTILE], **heard))
 
     assert {tag for tag, _ in read.tags} <= {
         "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "p", "ul", "li", "div", "table",
@@ -96,6 +97,8 @@ def test_a_better_recognizer_is_named_and_an_equal_one_is_not() -> None:
         "No difference between a and c is shown",
         "c is better than b",
     ]
+    mixed = comparison(said, a=[*good[:6], *bad[:6]], b=[*bad[:6], *good[:6]])
+    assert mixed.differences[0].outcome is Outcome.NOT_SHOWN
     few = comparison(said[:5], a=good[:5], b=bad[:5])
     assert few.differences[0].outcome is Outcome.TOO_LITTLE
 
