@@ -50,6 +50,14 @@ class Tables:
         return CallFilter(since=at, before=at + timedelta(days=1))
 
 
+CORRECT_HALF = """
+INSERT INTO corrections (call_sid, stream_sid, index, text, corrected_by)
+SELECT call_sid, stream_sid, index, 'שלום', 'dana' FROM utterances WHERE index % 2 = 0;
+ANALYZE corrections
+"""
+"""As the other tables are: an empty one is gone through, for that is the cheapest."""
+
+
 def pages(day: CallFilter) -> dict[str, tuple[CallFilter, set[str] | None]]:
     """Filters of the list of calls, and the indexes that they may take."""
     return {
@@ -75,13 +83,13 @@ def exports(day: CallFilter) -> dict[str, tuple[Any, set[str]]]:
         "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow", "summaries_pkey"}),
         "replies": (all_replies(CallFilter()), {"calls_by_time", "replies_pkey"}),
         "a line's tool calls": (all_tool_calls(CallFilter(number=OURS)), of_a_line | {"tool_calls_pkey"}),
-        "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey"}),
+        "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey", "corrections_pkey"}),
         "an agent's utterances": (
-            queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey"},
+            queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey", "corrections_pkey"},
         ),
-        "a day's utterances": (queries.all_utterances(day), {"calls_by_time", "utterances_pkey"}),
-        "a line's utterances": (queries.all_utterances(CallFilter(number=OURS)), of_a_line | {"utterances_pkey"}),
-        "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", "utterances_pkey"}),
+        "a day's utterances": (queries.all_utterances(day), {"calls_by_time", "utterances_pkey", "corrections_pkey"}),
+        "a line's utterances": (queries.all_utterances(CallFilter(number=OURS)), of_a_line | {"utterances_pkey", "corrections_pkey"}),
+        "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", "utterances_pkey", "corrections_pkey"}),
         "leads": (queries.all_leads(None, None), {"leads_by_time"}),
         "an agent's leads": (queries.all_leads(AGENT, None), {"leads_by_agent"}),
     }  # fmt: skip
@@ -131,6 +139,7 @@ async def test_every_query_takes_its_index(where: Address, utterances: int) -> N
     await fill(where, tables.calls, EACH)
     async with connection(where) as on, on.transaction():
         assert await on.fetchval("SELECT count(*) FROM utterances") == utterances
+        await on.execute(CORRECT_HALF)
         await _every_page_costs_what_it_shows(on, tables)
         await _so_do_one_call_its_utterances_and_the_leads(on, tables)
         await _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on, tables)
@@ -151,7 +160,7 @@ async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection, t
     middle = sid(tables.calls // 2)
     cases = [
         (queries.one_call(middle), "calls_pkey summaries_pkey"),
-        (queries.utterances_of(middle, 5001), "utterances_pkey events_pkey"),
+        (queries.utterances_of(middle, 5001), "utterances_pkey events_pkey corrections_pkey"),
         (replies_of(middle, 5001), "replies_pkey events_pkey"),
         (tool_calls_of(middle, 5001), "tool_calls_pkey events_pkey"),
         (conversation_of(middle, 5001), "utterances_pkey replies_pkey tool_calls_pkey events_pkey"),
