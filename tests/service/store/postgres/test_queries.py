@@ -77,19 +77,20 @@ def pages(day: CallFilter) -> dict[str, tuple[CallFilter, set[str] | None]]:
 def exports(day: CallFilter) -> dict[str, tuple[Any, set[str]]]:
     """Statements of exports, and the indexes that they take."""
     of_a_line = {"calls_by_caller", "calls_by_called"}
+    of_utterances = {"utterances_pkey", "corrections_pkey"}
     return {
         "calls": (queries.all_calls(CallFilter()), {"calls_by_time", "summaries_pkey"}),
         "a line's calls": (queries.all_calls(CallFilter(number=OURS)), of_a_line | {"summaries_pkey"}),
         "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow", "summaries_pkey"}),
         "replies": (all_replies(CallFilter()), {"calls_by_time", "replies_pkey"}),
         "a line's tool calls": (all_tool_calls(CallFilter(number=OURS)), of_a_line | {"tool_calls_pkey"}),
-        "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey", "corrections_pkey"}),
+        "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", *of_utterances}),
         "an agent's utterances": (
-            queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey", "corrections_pkey"},
+            queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", *of_utterances},
         ),
-        "a day's utterances": (queries.all_utterances(day), {"calls_by_time", "utterances_pkey", "corrections_pkey"}),
-        "a line's utterances": (queries.all_utterances(CallFilter(number=OURS)), of_a_line | {"utterances_pkey", "corrections_pkey"}),
-        "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", "utterances_pkey", "corrections_pkey"}),
+        "a day's utterances": (queries.all_utterances(day), {"calls_by_time", *of_utterances}),
+        "a line's utterances": (queries.all_utterances(CallFilter(number=OURS)), of_a_line | of_utterances),
+        "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", *of_utterances}),
         "leads": (queries.all_leads(None, None), {"leads_by_time"}),
         "an agent's leads": (queries.all_leads(AGENT, None), {"leads_by_agent"}),
     }  # fmt: skip
