@@ -68,7 +68,7 @@ nightly: $(STAMP) sounds chromium axe  ## the nightly tests, the soaks, every ro
 e2e: $(STAMP) tools  ## tests on real Kubernetes APIs, Helm, Prometheus, NATS
 	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
 
-NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet coredns kubectl helm
+NODE_TOOLS := etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kube-router coredns kubectl helm
 NODE := PYTHONPATH=tests $(BIN)/python -m support.node
 TOOLS_OF_metrics-server := metrics-server metrics-server-manifests
 TOOLS_OF_keda := keda keda-adapter keda-admission-webhooks keda-manifests
@@ -79,7 +79,7 @@ cluster: $(STAMP)  ## a real node as root (ADDONS=keda, ARGS="kubectl …")
 
 e2e-node: $(STAMP)  ## calls on such a node while things happen, as root
 	@$(NODE) --check && tools/build $(NODE_TOOLS) prometheus prometheus-operator prometheus-operator-definitions-schema \
-		$(TOOLS_OF_metrics-server) $(TOOLS_OF_keda)
+		traefik gateway-api-schema $(TOOLS_OF_metrics-server) $(TOOLS_OF_keda)
 	$(NODE) --alone $(PYTEST) tests/node -p no:xdist $(ARGS)
 
 faults: $(STAMP)  ## every fault, and the fate of every word (ARGS=--write)

@@ -9,9 +9,11 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from batkol.simulators.twilio.caller import Caller, CallOutcome, CallPlan, CallReport
+import httpx
+
+from batkol.simulators.twilio.caller import Caller, CallOutcome, CallPlan, CallReport, Script
 from batkol.voices.marked.voice import SpokenAudio, script
 from support.node.images import SERVICE, TAG
 from support.node.postgres import Postgres
@@ -63,6 +65,13 @@ def secret(name: str, **values: str) -> Any:
     }
 
 
+class Way(NamedTuple):
+    """How callers reach an agent: by its public URL, with a client that trusts it; or without, by its Service."""
+
+    url: str
+    http: httpx.AsyncClient | None = None
+
+
 @dataclass
 class Calls:
     """Calls in progress, and what came of those that are over."""
@@ -98,9 +107,9 @@ class Calls:
         """Count how often each caller was greeted."""
         return [report.ear.texts().count(GREETING) for report in self.reports]
 
-    async def kept(self, spoken: SpokenAudio = TALK) -> list[list[str]]:
+    async def kept(self, spoken: SpokenAudio = TALK, times: int = 1) -> list[list[str]]:
         """Wait until the database has the end of each call and as many texts as were said; return the texts."""
-        wanted = len(words_of(spoken))
+        wanted = len(words_of(spoken)) * times
 
         async def there() -> bool:
             sids = [report.call_sid for report in self.reports]
@@ -167,16 +176,26 @@ class Agent:
         await eventually(quiet, 240)
         await self.until("Ready")
 
-    async def call(self, count: int = 3, spoken: SpokenAudio = TALK) -> Calls:
-        """Have callers call the Service; returns once all have their streams."""
-        url = f"http://{await self.address()}:8080"
+    async def call(
+        self, count: int = 3, spoken: SpokenAudio = TALK, way: Way | None = None, script: Script | None = None
+    ) -> Calls:
+        """Have callers call, the Service unless told otherwise; returns once all have their streams.
+
+        With a script they say what it says, in the place of `spoken`.
+        """
+        way = way or Way(f"http://{await self.address()}:8080")
+        audio = b"" if script else spoken.mulaw
         plans = [
             CallPlan(
-                base_url=url, public_url=PUBLIC, auth_token=TOKEN, audio=spoken.mulaw, caller=f"+97250000010{number}"
+                base_url=way.url,
+                public_url=None if way.http else PUBLIC,
+                auth_token=TOKEN,
+                audio=audio,
+                caller=f"+97250000010{number}",
             )
             for number in range(count)
         ]
-        callers = [Caller(plan) for plan in plans]
+        callers = [Caller(plan, script, way.http) for plan in plans]
         calls = Calls(self, callers, [asyncio.create_task(caller.run()) for caller in callers])
         await calls.begun()
         return calls

@@ -24,6 +24,7 @@ class Cluster:
         self.controllers = Program(commands.controllers(), RUN / "kube-controller-manager.log")
         self.scheduler = Program(commands.scheduler(), RUN / "kube-scheduler.log")
         self.proxy = Program(commands.proxy(), RUN / "kube-proxy.log")
+        self.policies = Program(commands.policies(), RUN / "kube-router.log")
         self.containerd = Program(commands.containerd(), RUN / "containerd.log")
         self.names = Program(commands.names(), RUN / "coredns.log")
         self.kubelet = Program(commands.kubelet(), RUN / "kubelet.log")
@@ -44,13 +45,15 @@ class Cluster:
         for program in (self.controllers, self.scheduler, self.proxy, self.names, self.kubelet):
             program.start()
         self.kubelet.wait(self._is_ready, _START_S)
+        self.policies.start()  # it asks for the node
 
     def stop(self) -> None:
         """End everything: the kubelet first, for it starts again what is ended, and containerd after the pods."""
         self.kubelet.stop()
         if self.containerd.running:
             self._end_pods()
-        for program in (self.containerd, self.names, self.proxy, self.scheduler, self.controllers, self.api, self.etcd):
+        others = (self.policies, self.names, self.proxy, self.scheduler, self.controllers, self.api, self.etcd)
+        for program in (self.containerd, *others):
             program.stop(within=5)  # the API server would wait for its watches
 
     def start_api(self) -> None:

@@ -77,6 +77,10 @@ def proxy() -> Command:
     ]
 
 
+def policies() -> Command:
+    return [tool("kube-router"), KUBECONFIG, NODE, SERVICES]
+
+
 def containerd() -> Command:
     return ["containerd", "--config", RUN / "containerd.toml"]
 

@@ -12,7 +12,7 @@ from support.process.programs import installed
 
 BUILT: Final = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet",
-    "coredns", "kubectl", "helm",
+    "kube-router", "coredns", "kubectl", "helm",
 )  # fmt: skip
 """By `tools/build`."""
 
@@ -22,6 +22,7 @@ PACKAGES: Final = {
     "runc": "runc",
     "iptables": "iptables",
     "conntrack": "conntrack",
+    "ipset": "ipset",
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "ip": "iproute2",
