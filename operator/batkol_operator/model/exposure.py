@@ -28,7 +28,10 @@ class Ingress(ResourcePart):
         None, min_length=1, max_length=253, description="Secret with the certificate; absent: the Ingress has no TLS."
     )
     annotations: dict[str, AnnotationValue] = Field(
-        {}, max_length=64, description="Annotations; they override those that set the time-outs of nginx and HAProxy."
+        {},
+        max_length=64,
+        description="Annotations; they override those that the operator sets: time-outs of nginx, HAProxy and Azure's "
+        "Application Gateway, health checks and draining of that and of AWS' balancer.",
     )
 
 
@@ -58,6 +61,9 @@ class HTTPRoute(ResourcePart):
     )
     hostname: str | None = Field(
         None, max_length=253, pattern=HOST, description="Host name; absent: the host of `twilio.publicBaseUrl`."
+    )
+    annotations: dict[str, AnnotationValue] = Field(
+        {}, max_length=64, description="Annotations of the HTTPRoute, such as those of external-dns."
     )
 
 

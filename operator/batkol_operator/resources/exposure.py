@@ -1,7 +1,9 @@
 """The Ingress or HTTPRoute of an agent: only `/twilio`, with time-outs as long as a call may last.
 
 A call is one WebSocket, and while the caller gets no answer the service sends nothing on it: proxies close it after a
-minute by default. Twilio ends a call after 24 hours at the latest.
+minute by default. Twilio ends a call after 24 hours at the latest. A cloud's balancer is told by annotations what a
+proxy in the cluster sees by itself: where it may ask whether a pod is ready, for it would ask for `/`, which is not
+there; and that the calls of a pod that ends go on.
 """
 
 from __future__ import annotations
@@ -13,16 +15,27 @@ from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.exposure import HTTPRoute, Ingress
+from batkol_operator.resources.lifetime import grace_period
 from batkol_operator.resources.objects import owned_object
 
 HTTP_ROUTE: Final = "gateway.networking.k8s.io/HTTPRoute"
 _PATH: Final = "/twilio"
+_READY: Final = "/readyz"
 _LONGEST_CALL_S: Final = 86_400
+_LONGEST_DRAIN_S: Final = 3_600
+"""The most that these balancers take. A longer `calls.drainTimeoutSeconds` is cut short by them."""
 _TIMEOUTS: Final = {
     "nginx.ingress.kubernetes.io/proxy-read-timeout": str(_LONGEST_CALL_S),
     "nginx.ingress.kubernetes.io/proxy-send-timeout": str(_LONGEST_CALL_S),
     "haproxy.org/timeout-tunnel": f"{_LONGEST_CALL_S}s",
     "haproxy-ingress.github.io/timeout-tunnel": f"{_LONGEST_CALL_S}s",
+    "appgw.ingress.kubernetes.io/request-timeout": str(_LONGEST_CALL_S),
+}
+_HEALTH: Final = {
+    "alb.ingress.kubernetes.io/healthcheck-path": _READY,
+    "appgw.ingress.kubernetes.io/health-probe-path": _READY,
+    "appgw.ingress.kubernetes.io/health-probe-port": str(names.PUBLIC_PORT),
+    "appgw.ingress.kubernetes.io/health-probe-status-code": "200",
 }
 
 
@@ -55,8 +68,20 @@ def _ingress(agent: VoiceAgent, wanted: Ingress) -> Manifest:
     if wanted.tls_secret_name:
         spec["tls"] = [{"hosts": [host], "secretName": wanted.tls_secret_name}]
     ingress = owned_object(agent, "networking.k8s.io/v1", "Ingress", spec=spec)
-    ingress["metadata"]["annotations"] = dict(sorted({**_TIMEOUTS, **wanted.annotations}.items()))
+    annotations = {**_TIMEOUTS, **_HEALTH, **_draining(agent), **wanted.annotations}
+    ingress["metadata"]["annotations"] = dict(sorted(annotations.items()))
     return ingress
+
+
+def _draining(agent: VoiceAgent) -> dict[str, str]:
+    """Have the balancers of AWS and Azure leave a call alone for as long as a pod that ends has it."""
+    seconds = min(grace_period(agent.spec.calls), _LONGEST_DRAIN_S)
+    return {
+        "alb.ingress.kubernetes.io/target-type": "ip",  # the pods themselves: the Service opens no port of a node
+        "alb.ingress.kubernetes.io/target-group-attributes": f"deregistration_delay.timeout_seconds={seconds}",
+        "appgw.ingress.kubernetes.io/connection-draining": "true",
+        "appgw.ingress.kubernetes.io/connection-draining-timeout": str(seconds),
+    }
 
 
 def _http_route(agent: VoiceAgent, wanted: HTTPRoute) -> Manifest:
@@ -74,12 +99,15 @@ def _http_route(agent: VoiceAgent, wanted: HTTPRoute) -> Manifest:
         parent.model_dump(mode="json", by_alias=True, exclude_none=True, include={"name", "namespace", "section_name"})
         for parent in wanted.parent_refs
     ]
-    return owned_object(
+    route = owned_object(
         agent,
         "gateway.networking.k8s.io/v1",
         "HTTPRoute",
         spec={"parentRefs": parents, "hostnames": [wanted.hostname or _host(agent)], "rules": [rule]},
     )
+    if wanted.annotations:
+        route["metadata"]["annotations"] = dict(sorted(wanted.annotations.items()))
+    return route
 
 
 def _host(agent: VoiceAgent) -> str:
