@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 import batkol
 from batkol_operator.model.agent import VoiceAgent
-from support.chart.files import CHART, LOADER, ROOT, cases, is_label, load, samples, snapshot
+from support.chart.files import CHART, DEFAULT, LOADER, ROOT, cases, is_label, load, samples, snapshot
 from support.kube.schema_admission import SCHEMA, admitted, pruned
 
 ANNOTATIONS = load("Chart.yaml")["annotations"]
@@ -92,3 +92,16 @@ def test_the_chart_fits_into_a_release() -> None:
 
     assert size < 1_000_000
     assert is_label(f"batkol-{load('Chart.yaml')['version']}")
+
+
+def test_the_operator_may_ask_for_names_wherever_a_cluster_answers() -> None:
+    """At pods with Kubernetes' labels, at OpenShift's, and at an address of the node, where no selector finds it."""
+    (policy,) = (each for each in snapshot(DEFAULT) if each["kind"] == "NetworkPolicy")
+    (names,) = (rule for rule in policy["spec"]["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"])
+    labels = [peer["podSelector"]["matchExpressions"][0]["key"] for peer in names["to"] if "podSelector" in peer]
+
+    assert labels == ["k8s-app", "dns.operator.openshift.io/daemonset-dns"]
+    assert {"ipBlock": {"cidr": "169.254.0.0/16"}} in names["to"]
+    assert {(each["port"], each["protocol"]) for each in names["ports"]} == {
+        (port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")
+    }

@@ -20,7 +20,7 @@ from batkol.simulators.twilio.signature import sign
 from support.node import traefik
 from support.node.agent import GREETING, HELLO, NAME, NAMESPACE, PUBLIC, TALK, TOKEN, Agent, Way
 from support.node.authority import Authority
-from support.node.shell import apply, get, kubectl
+from support.node.shell import apply, get, kubectl, restart_operator
 from support.node.truth import polled
 from support.service.stack import words_of
 from support.time.waiting import eventually
@@ -41,6 +41,7 @@ async def edge(agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     authority = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))  # of the WebSocket
     await traefik.deploy()
+    await restart_operator()  # it finds the Gateway API
     issued = authority.issue([traefik.HOST, traefik.OTHER])
     await traefik.certify(issued, NAMESPACE, traefik.NAMESPACE)
     await apply(*traefik.gateway())

@@ -9,7 +9,7 @@ import pytest
 from support.node.agent import NAME, NAMESPACE, Agent
 from support.node.connections import Target, asking_pod, connections
 from support.node.places import ADDRESS
-from support.node.shell import OPERATOR_PODS, SYSTEM, apply, get, kubectl
+from support.node.shell import OPERATOR_PODS, SYSTEM, apply, get, kubectl, restart_operator
 from support.time.waiting import eventually
 
 PUBLIC, INTERNAL = 8080, 8081
@@ -47,8 +47,7 @@ POD_MONITORS = {
 async def guarded(agent: Agent) -> AsyncIterator[Agent]:
     """An agent whose policy names who may come, in a cluster that has Prometheus' kinds."""
     await apply(POD_MONITORS)
-    await kubectl(f"--namespace={SYSTEM}", "rollout", "restart", "deployment")  # the operator looks for kinds at start
-    await kubectl(f"--namespace={SYSTEM}", "wait", "deployment", "--all", "--for=condition=Available", "--timeout=120s")
+    await restart_operator()
     for namespace in ALLOWED:
         await asking_pod(namespace)
     await agent.patch(networkPolicy={"ingressNamespaces": ["edge"], "internalNamespaces": ["bots"]})

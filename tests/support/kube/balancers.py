@@ -14,7 +14,7 @@ LONGEST_DRAIN_S: Final = 3600
 """Of Google, AWS and Azure alike."""
 
 
-def _object(required: str = "", **properties: Any) -> dict[str, Any]:
+def _object(required: str = "", /, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,

@@ -76,6 +76,13 @@ def chart(*settings: str, tag: str = TAG) -> list[str]:
     return [str(CHART), f"--values={CHART / 'ci/dev-values.yaml'}", *given]
 
 
+async def restart_operator() -> None:
+    """Have it look at once which kinds the cluster has, as it does at its start and every ten minutes."""
+    where = (f"--namespace={SYSTEM}", "--selector=app.kubernetes.io/name=batkol-operator")
+    await kubectl("rollout", "restart", "deployment", *where)
+    await kubectl("rollout", "status", "deployment", *where, "--timeout=180s")
+
+
 async def make_namespace(name: str) -> None:
     """Make a namespace that takes no pod beyond the level `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
