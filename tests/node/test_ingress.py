@@ -49,7 +49,8 @@ async def edge(agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         calls={"drainTimeoutSeconds": traefik.LONGEST_S}, networkPolicy={"ingressNamespaces": [traefik.NAMESPACE]}
     )
     with traefik.resolved(await traefik.address()):
-        async with httpx.AsyncClient(verify=authority.trusted(), trust_env=False, timeout=15) as http:
+        each = httpx.Limits(max_keepalive_connections=0)  # a connection of its own, as Twilio's
+        async with httpx.AsyncClient(verify=authority.trusted(), trust_env=False, timeout=15, limits=each) as http:
             yield agent, authority, http
     await agent.patch(exposure=None, networkPolicy=None, twilio={"publicBaseUrl": PUBLIC})
 
