@@ -1,9 +1,9 @@
 """The Ingress or HTTPRoute of an agent: only `/twilio`, with time-outs as long as a call may last.
 
 A call is one WebSocket, and while the caller gets no answer the service sends nothing on it: proxies close it after a
-minute by default. Twilio ends a call after 24 hours at the latest. A cloud's balancer is told by annotations what a
-proxy in the cluster sees by itself: where it may ask whether a pod is ready, for it would ask for `/`, which is not
-there; and that the calls of a pod that ends go on.
+minute by default. Twilio ends a call after 24 hours at the latest. Annotations say to a cloud's balancer
+what a proxy in the cluster sees by itself: where to ask whether a pod is ready, because `/` is not there; and that the
+calls of a pod that ends go on.
 """
 
 from __future__ import annotations
