@@ -18,7 +18,7 @@ import pytest
 from batkol.simulators.twilio.caller import Caller, CallOutcome, CallPlan
 from batkol.simulators.twilio.signature import sign
 from support.node import traefik
-from support.node.agent import GREETING, HELLO, NAME, NAMESPACE, PUBLIC, TALK, TOKEN, Agent, Way
+from support.node.agent import GREETING, HELLO, NAME, NAMESPACE, PUBLIC, TALK, TOKEN, Agent, Way, is_ready
 from support.node.authority import Authority
 from support.node.shell import apply, get, kubectl, restart_operator
 from support.node.truth import polled
@@ -62,6 +62,7 @@ async def exposed(edge: Edge, by: tuple[str, Any]) -> Way:
         networkPolicy={"ingressNamespaces": [traefik.NAMESPACE]},
         calls={"drainTimeoutSeconds": traefik.LONGEST_S},
     )
+    await agent.until("Ready")  # of this generation: the pods are being replaced by now
     await agent.settled()
     await eventually(lambda: _answers(http, f"{public}/twilio/voice", 405), 120)
     return Way(public, http)
@@ -107,8 +108,13 @@ async def certificate_renewed(_agent: Agent, authority: Authority, _http: httpx.
 
 
 async def endpoints_changed(agent: Agent, _authority: Authority, _http: httpx.AsyncClient) -> None:
+    """A pod comes, and the others stay: the one that has the call, too, if it ends already."""
     await agent.patch(scaling={"replicas": 3})
-    await agent.settled()
+
+    async def there() -> bool:
+        return sum(is_ready(pod) for pod in await agent.pods()) == 3
+
+    await eventually(there, 240)
 
 
 async def agent_rolled(agent: Agent, _authority: Authority, _http: httpx.AsyncClient) -> None:
