@@ -1,7 +1,7 @@
 """Twilio comes by a real ingress controller, with TLS: traefik, by the agent's Ingress and by its HTTPRoute.
 
-The calls outlast traefik's own time-outs (60 s for reading, 180 s without data), and everything orderly that happens to
-it, to its certificate, and to the pods behind it.
+The calls outlast traefik's own time-out for reading (60 s), and everything orderly that happens to it, to its
+certificate, and to the pods behind it.
 """
 
 from __future__ import annotations
