@@ -329,8 +329,6 @@ VALUES = {  # one that works, for every field
     "ANSWERERS": '{"some": {"kind": "echo"}}',
     "VOICE_URL": "http://voice:8000/v1",
     "VOICES": '{"some": {"kind": "builtin"}}',
-    "STT_RECOGNIZER": "google-v1/default",
-    "STT_RECOGNIZERS_ORDER": "google-v1/default,google-v1/command_and_search",
     "SINKS": '{"bus": {"kind": "nats", "url": "nats://bus:4222"}}',
     "AGENT_PHRASES": '{"filler": "רגע"}',
     "TOOLS": '[{"name": "hang_up"}]',

@@ -36,7 +36,7 @@ async def test_the_api_server_takes_every_sample_and_refuses_a_route_that_says_w
     control_plane: ControlPlane, namespace: str
 ) -> None:
     kubectl = Kubectl(control_plane, namespace)
-    await kubectl("apply", "--server-side", f"--filename={schema('gateway-api', 'yaml')}")
+    await kubectl("apply", "--server-side", f"--filename={schema('gateway-api')}")
     await kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/httproutes.gateway.networking.k8s.io")
     for name in ("voice", "gateways", "ingress-nginx", "traefik"):
         await kubectl("create", "namespace", name, check=False)
