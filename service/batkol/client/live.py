@@ -24,6 +24,7 @@ class UtteranceSoFar(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     final: bool = False
     source: str | None = None
+    recognizer: str = ""  # the streaming one that gave the text of the final; empty before, and for another source
     revised: str | None = None
     unvoiced: bool = False  # no speech was detected in its audio: never reply to it
     unconfirmed: bool = False

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import structlog
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.journal.record import LONGEST_NAME, bounded
 from batkol.store.postgres import queries
 from batkol.store.postgres.corrections import LARGEST_INDEX, UtteranceKey, correct
 from batkol.store.postgres.reading import rows
-from batkol.web.access import Access, CurrentReader, Right
+from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.change_bodies import described, read_change
 from batkol.web.schemas import PROBLEM, CorrectionChange, UtteranceOut
 
@@ -35,6 +35,7 @@ def add_corrections(router: APIRouter, engine: Callable[[], AsyncEngine], access
     @router.put(
         "/history/calls/{call_sid}/utterances/{stream_sid}/{index}/correction",
         tags=["history"],
+        dependencies=[Depends(guard(access, Right.TEXTS))],
         openapi_extra=described(CorrectionChange),
         responses=_ANSWERS,
     )
@@ -43,9 +44,8 @@ def add_corrections(router: APIRouter, engine: Callable[[], AsyncEngine], access
     ) -> UtteranceOut:
         """Write what was said in an utterance, or remove that with null. The recorded texts do not change.
 
-        Needs the right `texts`, too. The name of the token and the time are kept with it.
+        The name of the token and the time are kept with it.
         """
-        access.check(reader, Right.TEXTS)
         to = engine()
         change = await read_change(request, CorrectionChange)
         key = UtteranceKey(bounded(call_sid, LONGEST_NAME), bounded(stream_sid, LONGEST_NAME), index)

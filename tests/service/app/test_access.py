@@ -57,6 +57,7 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("GET", "/v1/history/replies.jsonl"): LEADS,
     ("GET", "/v1/history/tool_calls.csv"): LEADS,
     ("GET", "/v1/history/tool_calls.jsonl"): LEADS,
+    ("PUT", "/v1/history/calls/{call_sid}/utterances/{stream_sid}/{index}/correction"): LEADS | {Right.TEXTS},
     ("GET", "/v1/leads"): LEADS,
     ("PATCH", "/v1/leads/{lead_id}"): LEADS,
     ("GET", "/v1/leads.csv"): LEADS,
@@ -112,7 +113,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]
 async def status_of(http: httpx.AsyncClient, route: tuple[str, str], token: str = "") -> int:
     """Return the status of a route; a refusal is a sentence. A feed is not read."""
     method, path = route[0], route[1].replace("{name:path}", "index.html")
-    path = path.format(call_sid="CA0", lead_id=1, name="swagger-ui.css", number=0)
+    path = path.format(call_sid="CA0", stream_sid="MZ0", index=0, lead_id=1, name="swagger-ui.css", number=0)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if method == "WEBSOCKET":
         offered = ["batkol.phone", *([bearer(token)] if token else [])]
