@@ -136,12 +136,24 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _recognizer_refusal(recognizer: Any) -> str:
-    """Return what is in the way of the pod's recognition until a correction; empty if nothing is."""
-    check = recognizer.get("check") or {}
-    if check.get("state") != "refused":
+    """Return what is in the way of the pod's recognition until a correction; empty if nothing is.
+
+    A streaming recognizer has an answer of its own. That of Google's is the same for all of Google's.
+    """
+    checks = {str(name): status.get("check") or {} for name, status in (recognizer.get("streaming") or {}).items()}
+    refused = [name for name, check in checks.items() if check.get("state") == "refused"]
+    google = recognizer.get("check") or {}
+    if google.get("state") == "refused":
+        who, check = "Google", google
+    elif refused:
+        who, check = refused[0], checks[refused[0]]
+    else:
         return ""
     said = str(check.get("said") or check.get("reason") or "no reason")[:LONGEST_WORDS]
-    return f"Google refuses it ({said}). {str(check.get('remedy') or '')[:LONGEST_WORDS]}".rstrip()
+    remedy = str(check.get("remedy") or "")[:LONGEST_WORDS]
+    hearing = next((name for name in checks if name not in refused), "")
+    meanwhile = f"{hearing} can hear the calls." if hearing and refused else ""
+    return " ".join(filter(None, (f"{who[:LONGEST_WORDS]} refuses it ({said}).", remedy, meanwhile[:LONGEST_WORDS])))
 
 
 def read_report(body: bytes) -> Report:

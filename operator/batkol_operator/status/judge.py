@@ -144,7 +144,7 @@ def _available(facts: Facts) -> ConditionDraft:
 
 
 def _refused(facts: Facts) -> str:
-    """Return the words of the first pod that Google refuses, for a message; empty if there is none."""
+    """Return the words of the first pod that a recognizer refuses, for a message; empty if there is none."""
     for pod in counted_pods(facts.pods):
         report = facts.reports.get(pod.name)
         if isinstance(report, PodReport) and report.recognizer_refusal:

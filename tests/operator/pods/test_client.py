@@ -18,6 +18,7 @@ from batkol.status import (
     RefusedDefinition,
     ServiceStatus,
     SourceStatus,
+    StreamingRecognizerStatus,
     TaskStatus,
     TuningStatus,
     UnownedStatus,
@@ -40,10 +41,15 @@ NO_STATUS = (
     b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": NaN}',
     b'{"live": {"refusals": [1]}, "tuning": {"revision": "a"}, "active_calls": 1}',
     b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1, "sinks": {"crm": 1}}',
+    b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1, "recognizer": {"streaming": {"a": 1}}}',
     b'{"live": {"refusals": 1}, "tuning": {"revision": "a"}, "active_calls": 1}',
     gzip.compress(b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1}'),
 )
 """What is no status: of another kind, too long, too deep, with numbers that are none, compressed."""
+
+ACCEPTED = CheckStatus(state="accepted")
+NO_KEY = CheckStatus(state="refused", said="401", remedy="Renew it.")
+NO_BILLING = CheckStatus(state="refused", said="403", remedy="Pay.")
 
 
 def pod(name: str, ip: str) -> PodState:
@@ -132,6 +138,28 @@ def test_what_google_says_that_refuses_a_pod_is_read_with_the_remedy() -> None:
         "", "", 0, (), recognizer_refusal="Google refuses it (PERMISSION_DENIED: no billing). Pay."
     )
     assert unanswered == PodReport("", "", 0, ())
+
+
+@pytest.mark.parametrize(
+    ("google", "soniox", "said"),
+    [
+        (ACCEPTED, ACCEPTED, ""),
+        (ACCEPTED, NO_KEY, "soniox/stt-rt-v5 refuses it (401). Renew it. google-v1/default can hear the calls."),
+        (NO_BILLING, ACCEPTED, "Google refuses it (403). Pay. soniox/stt-rt-v5 can hear the calls."),
+        (NO_BILLING, NO_KEY, "Google refuses it (403). Pay."),
+    ],
+)
+def test_who_refuses_a_pod_of_two_recognizers_is_said_and_who_hears_its_calls(
+    google: CheckStatus, soniox: CheckStatus, said: str
+) -> None:
+    streaming = {
+        "google-v1/default": StreamingRecognizerStatus(check=google),
+        "soniox/stt-rt-v5": StreamingRecognizerStatus(check=soniox),
+    }
+    recognizer = RecognizerStatus(check=google, streaming=streaming)
+    sent = ServiceStatus(version="0.1.0", draining=False, active_calls=0, max_calls=1, recognizer=recognizer)
+
+    assert read_report(msgspec.json.encode(sent)) == PodReport("", "", 0, (), recognizer_refusal=said)
 
 
 def test_a_pod_that_has_no_flags_yet_is_read() -> None:
