@@ -25,8 +25,16 @@ from load import Plan, Result
 from measured import Histogram
 
 SERVER_CORE: Final = 0
+LOAD_CORE: Final = 1
 _START_S: Final = 60.0
 _LIVE: Final = HERE.parent / "config" / "live"
+
+
+def keep_to_load_core() -> None:
+    """Leave the server its core, from now on; ends the program where there is one core alone."""
+    if (os.cpu_count() or 1) < 2:
+        sys.exit("The benchmark needs two cores: one for the server under test, one for everything else.")
+    os.sched_setaffinity(0, {LOAD_CORE})
 
 
 def free_port() -> int:

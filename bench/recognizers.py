@@ -23,12 +23,11 @@ from typing import Final
 from accounting import usage
 from cases import Case
 from load import Plan
-from parties import Load, Party, Server, free_port
+from parties import Load, Party, Server, free_port, keep_to_load_core
 
 MOST: Final = 0.10
 """Share that Soniox may cost more than Google."""
 
-LOAD_CORE: Final = 1
 SONIOX: Final = "soniox/stt-rt-v5"
 GOOGLE: Final = "google-v1/default"
 
@@ -116,9 +115,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the measured window")
     parser.add_argument("--turns", type=int, default=3)
-    if (os.cpu_count() or 1) < 2:
-        sys.exit("The benchmark needs two cores: one for the server under test, one for everything else.")
-    os.sched_setaffinity(0, {LOAD_CORE})
+    keep_to_load_core()
     sys.exit(asyncio.run(run(parser.parse_args())))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +26,8 @@ from double import StreamLog
 from findings import Heard, of_batkol, of_peer
 from load import Plan, Result
 from measured import Measured
-from parties import Double, Load, Server, Sink
+from parties import Double, Load, Server, Sink, keep_to_load_core
 
-LOAD_CORE: Final = 1
 TRACED_CALLS, TRACED_S, TRACED_ROUNDS = 50, 15.0, 5
 OVERLOADED: Final = 0.70
 """Share of its core beyond which the load is no longer trusted to be on time: the run is invalid."""
@@ -127,9 +125,7 @@ def main() -> None:
     parser.add_argument("--calls", default="10,50,100", help="calls at once, of the service and the floor")
     parser.add_argument("--only", default="", help="kinds, comma-separated: floor, naive, batkol, pipecat")
     parser.add_argument("--keep", default="", help="folder for logs and raw results, kept")
-    if (os.cpu_count() or 1) < 2:
-        sys.exit("The benchmark needs two cores: one for the server under test, one for everything else.")
-    os.sched_setaffinity(0, {LOAD_CORE})
+    keep_to_load_core()
     sys.exit(asyncio.run(run(parser.parse_args())))
 
 
