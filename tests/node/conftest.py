@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.real)
-            item.add_marker(pytest.mark.timeout(900), append=False)
+            item.add_marker(pytest.mark.timeout(900))  # after a time of its own
 
 
 @pytest.fixture(scope="session")
