@@ -2,7 +2,8 @@
 
 The operator is a process, with a real API server or on the node. It would run Prometheus in a pod of an image that
 nobody here has: so it is asked for none, and Prometheus is a process, with its Secret and ConfigMap as files.
-Two things in them are changed: where the rules are, and how often is scraped (`quickened` has the rest).
+Two things in them are changed: where the rules are, and how often is scraped (`quickened` has the rest). And Prometheus
+looks back for seconds, not for five minutes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from support.time.waiting import eventually
 NAMESPACE: Final = "monitoring"
 NAME: Final = "seen"
 EVERY: Final = "2s"
+LOOKS_BACK: Final = "20s"
+"""Ten scrapes. In five minutes, as a job that is gone has them, no alert would fire within the time of a test."""
 _OF_THE_POD: Final = {"SHARD": "0", "POD_NAME": f"prometheus-{NAME}-0"}
 """What the reloader beside Prometheus fills in, in its pod."""
 _DEFINITIONS: Final = "prometheus-operator-definitions"
@@ -173,7 +176,7 @@ async def prometheus_operator(api: Api, folder: Path, times: int) -> AsyncIterat
 async def started(operated: Operated, *jobs: str) -> AsyncIterator[Prometheus]:
     """Run Prometheus once the operator has made these jobs."""
     await operated.follow(*jobs)
-    async with running(operated.folder, operated.configuration) as seen:
+    async with running(operated.folder, operated.configuration, LOOKS_BACK) as seen:
         operated.seen = seen
         yield seen
 

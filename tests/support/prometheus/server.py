@@ -148,14 +148,19 @@ async def prometheus(folder: Path, jobs: list[dict[str, Any]], rules: Mapping[st
 
 
 @asynccontextmanager
-async def running(folder: Path, configuration: Path) -> AsyncIterator[Prometheus]:
-    """Run it with a file of configuration, as it is. What it has stored goes with it."""
+async def running(folder: Path, configuration: Path, looks_back: str = "5m") -> AsyncIterator[Prometheus]:
+    """Run it with a file of configuration, as it is. What it has stored goes with it.
+
+    For so long it answers with the last sample of a job that a new configuration does not have: such a job's series are
+    not marked as ended. Five minutes is Prometheus's own default.
+    """
     url = f"http://127.0.0.1:{(port := free_port())}"
     command: list[str | Path] = [
         tool("prometheus"),
         f"--config.file={configuration}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        f"--query.lookback-delta={looks_back}",
         "--enable-feature=exemplar-storage",
         "--web.enable-lifecycle",
         "--log.level=warn",
