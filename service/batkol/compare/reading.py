@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -53,22 +55,30 @@ def read_known_speech(path: Path, *, find_spans: FindSpans, channel: Channel) ->
         entries = list(_rows(path))
     else:
         raise ConfigurationError(f"{path} must be a folder with WAV files and texts, or a list: .jsonl or .csv.")
+    if not entries:
+        raise ConfigurationError(f"{path} has no entry.")
     base = path if is_folder(path) else path.parent
     speech = []
     for entry in entries:
         sound = read_sound(base / entry.audio, channel)
-        speech.append(KnownSpeech(entry.audio, entry.call or entry.audio, entry.text, sound, find_spans(sound)))
+        name = entry.audio.encode("utf-8", "backslashreplace").decode()  # a name on disk may be no UTF-8
+        speech.append(KnownSpeech(name, entry.call or name, entry.text, sound, find_spans(sound)))
     return speech
 
 
 def read_sound(file: Path, channel: Channel) -> bytes:
     """Return a WAV file as a telephone would carry it. Raises `ConfigurationError`."""
     try:
-        if file.stat().st_size > LARGEST:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe is never read to its end
+            raise ConfigurationError(f"{file} is no file.")
+        if found.st_size > LARGEST:
             raise ConfigurationError(f"{file} has more than {LARGEST >> 20} MB; cut the sound.")
         content = file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ConfigurationError(f"{str(file)!r} is no name of a file.") from None
     try:
         return to_phone(content, longest_s=LONGEST_S, channel=_NUMBERS[channel])
     except WavError as error:
@@ -105,7 +115,7 @@ def _text(file: Path) -> str:
 
 
 def _lines(file: Path) -> Iterable[ListEntry]:
-    for number, line in enumerate(_text(file).splitlines(), 1):
+    for number, line in enumerate(_text(file).split("\n"), 1):  # other line separators may stand in a text
         if not line.strip():
             continue
         try:
@@ -118,14 +128,14 @@ def _lines(file: Path) -> Iterable[ListEntry]:
 
 
 def _rows(file: Path) -> Iterable[ListEntry]:
-    reader = csv.DictReader(_text(file).splitlines(), strict=True)
-    names: Sequence[str] = reader.fieldnames or ()
-    if not {"audio", "text"} <= set(names) <= {"audio", "text", "call"}:
-        raise ConfigurationError(f"{file} must have the columns audio and text, and may have call.")
+    reader = csv.DictReader(io.StringIO(_text(file), newline=""), strict=True)
     try:
+        names: Sequence[str] = reader.fieldnames or ()
+        if sorted(names) not in (["audio", "text"], ["audio", "call", "text"]):
+            raise ConfigurationError(f"{file} must have the columns audio and text, and may have call.")
         for row in reader:
             if None in row or row["audio"] is None or row["text"] is None:
                 raise ConfigurationError(f"{file}, line {reader.line_num} has another number of fields than columns.")
             yield ListEntry(row["audio"], row["text"], row.get("call") or "")
     except csv.Error as error:
-        raise ConfigurationError(f"{file}, line {reader.line_num} is no CSV: {error}.") from None
+        raise ConfigurationError(f"{file}, line {max(1, reader.line_num)} is no CSV: {error}.") from None

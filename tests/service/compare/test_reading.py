@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,28 @@ def test_a_list_names_sounds_texts_and_calls(tmp_path: Path, name: str, text: st
     assert read(tmp_path / name) == [("a.wav", "CA1", "שלום", 4000), ("a.wav", "a.wav", "", 4000)]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("l.csv", 'audio,text\r\na.wav,"שלום\r\nעולם"\r\n', "שלום\r\nעולם"),
+        ("l.csv", "audio,text\na.wav,שלום\u2028עולם\n", "שלום\u2028עולם"),
+        ("l.jsonl", '{"audio": "a.wav", "text": "שלום\u2028עולם"}\r\n', "שלום\u2028עולם"),
+    ],
+)
+def test_a_text_of_two_lines_stays_one_text_of_two_words(tmp_path: Path, name: str, text: str, said: str) -> None:
+    write_sound(tmp_path / "a.wav")
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+
+    assert read(tmp_path / name) == [("a.wav", "a.wav", said, 4000)]
+
+
+def test_a_name_that_is_no_utf_8_can_stand_in_a_report(tmp_path: Path) -> None:
+    write_sound(tmp_path / os.fsdecode(b"\xf9.wav"))
+    (tmp_path / os.fsdecode(b"\xf9.txt")).write_text("שלום", encoding="utf-8")
+
+    assert read(tmp_path) == [("\\udcf9.wav", "\\udcf9.wav", "שלום", 4000)]
+
+
 def test_the_channel_with_the_caller_is_taken(tmp_path: Path) -> None:
     both = np.stack([tone(300.0), tone(1700.0)], axis=1)
     (tmp_path / "a.wav").write_bytes(wav_file(both.tobytes(), channels=2))
@@ -73,6 +96,12 @@ def test_the_channel_with_the_caller_is_taken(tmp_path: Path) -> None:
         ({"l.csv": b"audio;text\n"}, "l.csv", "must have the columns audio and text"),
         ({"l.csv": b"audio,text\na.wav,x,y\n"}, "l.csv", r"l\.csv, line 2 has another number of fields"),
         ({"l.jsonl": b'{"audio": "a.wav", "text": ""}'}, "l.jsonl", r"a\.wav cannot be read: No such file"),
+        ({"l.jsonl": b'{"audio": "a\\u0000.wav", "text": ""}'}, "l.jsonl", r"a\\x00\.wav' is no name of a file"),
+        ({"l.jsonl": b'{"audio": "/dev/zero", "text": ""}'}, "l.jsonl", "/dev/zero is no file"),
+        ({"l.jsonl": b"\n"}, "l.jsonl", r"l\.jsonl has no entry"),
+        ({"l.csv": b"audio,text\n"}, "l.csv", r"l\.csv has no entry"),
+        ({"l.csv": b'audio,"text\n'}, "l.csv", r"l\.csv, line 1 is no CSV: unexpected end of data"),
+        ({"l.csv": b"audio,text,audio\na.wav,x,b.wav\n"}, "l.csv", "must have the columns audio and text"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_by_name(
