@@ -12,6 +12,7 @@ OWN_PATHS: Final = ("/twilio/voice", "/twilio/status", "/twilio/stream-status", 
 """The paths that the service itself appends to PUBLIC_BASE_URL."""
 _WORD: Final = re.compile(r"[^\s\"'<>\\]+")
 _AUTHORITY: Final = re.compile(r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_LONGEST_LABEL: Final = 63
 
 
 def masked(value: str) -> str:
@@ -93,8 +94,10 @@ def base_url(url: str) -> str:
 
 
 def _is_host(text: str) -> bool:
+    if not text.startswith("["):  # a label that is empty or too long is refused by Python before DNS is asked
+        return all(1 <= len(label) <= _LONGEST_LABEL for label in text.removesuffix(".").split("."))
     try:
-        return not text.startswith("[") or bool(IPv6Address(text[1:-1]))
+        return bool(IPv6Address(text[1:-1]))
     except ValueError:
         return False
 

@@ -55,8 +55,12 @@ def test_a_url_that_can_be_read_is_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["h", "ftp://h", "http://", "http://h:x", "http://h:70000", "http://u:a/b@h", "http://a b"]
-)
+    "url",
+    [
+        "h", "ftp://h", "http://", "http://h:x", "http://h:70000", "http://u:a/b@h", "http://a b", "http://a..b",
+        "http://.a", "http://" + 64 * "a" + ".example",
+    ],
+)  # fmt: skip
 def test_a_url_that_cannot_is_not(url: str) -> None:
     with pytest.raises(ValueError, match=r"must be|percent-encode|no valid host"):
         check_http(url)

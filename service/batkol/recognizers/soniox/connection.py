@@ -159,7 +159,7 @@ async def open_session(endpoint: SonioxEndpoint) -> AsyncIterator[SonioxConnecti
                 max_size=_LARGEST_ANSWER,
                 logger=_QUIET,
             )
-    except (OSError, TimeoutError, WebSocketException) as error:
+    except (OSError, TimeoutError, WebSocketException, ImportError, ValueError) as error:
         raise errors.refused(error) from error
     connection = SonioxConnection(socket, endpoint)
     watching: asyncio.Task[None] | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, WebSocketException
 
 from batkol.recognizers.soniox.wire import SonioxResponse
 from batkol.recognizers.streaming.errors import ErrorRow, Next, SpeechError, find_row
@@ -39,6 +39,8 @@ _OTHERWISE: Final = ErrorRow(0, "", "unknown", Next.REPLAY)
 
 CERTIFICATE: Final = "certificate"
 """The reason when the server's certificate is none that this machine trusts."""
+PROXY: Final = "proxy"
+"""The reason when the environment names a proxy that no WebSocket can go through, such as a SOCKS proxy."""
 HALF_OPEN: Final = "half_open"
 """The reason when no ping is answered, though the socket is open."""
 
@@ -46,7 +48,7 @@ _CLOSED, _DEADLINE, _UNREADABLE = "closed", "deadline", "unreadable"
 
 REASONS: Final = tuple(
     dict.fromkeys(
-        (*(row.reason for row in TABLE), CERTIFICATE, HALF_OPEN, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason)
+        (*(row.reason for row in TABLE), CERTIFICATE, PROXY, HALF_OPEN, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason)
     )
 )
 """Every reason that an end can have here."""
@@ -64,6 +66,7 @@ REMEDIES: Final = {
     "invalid_argument": "Soniox refuses the session's settings: check SONIOX_URL, the language and STT_PHRASES.",
     "not_found": "SONIOX_URL leads to no recognizer: its path is /transcribe-websocket.",
     CERTIFICATE: "Give the service the certificate authority of the server or proxy at SONIOX_URL (SSL_CERT_FILE).",
+    PROXY: "Name an HTTP proxy in HTTPS_PROXY (http://host:port), or Soniox's host in NO_PROXY, and restart.",
 }
 """Remedies for the person who set the account up, by reason; for any other reason waiting is all there is to do."""
 
@@ -91,6 +94,9 @@ def refused(error: Exception) -> SpeechError:
     if isinstance(error, ssl.SSLCertVerificationError):
         row = ErrorRow(0, "", CERTIFICATE, Next.MISCONFIGURED)
         return _error(f"Soniox's certificate is refused: {error.verify_message}", row, "tls")
+    if isinstance(error, (InvalidProxy, ImportError, ValueError)):  # whose text may have the proxy's password
+        row = ErrorRow(0, "", PROXY, Next.MISCONFIGURED)
+        return _error("the proxy that the environment names cannot be used for Soniox", row, PROXY)
     if isinstance(error, WebSocketException):
         return _local("the answer to the handshake was none of a WebSocket", "unavailable")
     return _local(f"Soniox cannot be reached: {type(error).__name__}", "unavailable")

@@ -35,7 +35,8 @@ class SonioxFields(EnvironmentSettings):
         check_http(f"https://{rest}")
         if any(mark in rest for mark in "@?#"):
             raise ValueError("must not have a user, a query or a fragment; the key is SONIOX_API_KEY")
-        if scheme == "ws" and rest.partition("/")[0].partition(":")[0].endswith("soniox.com"):
+        host = rest.partition("/")[0].partition(":")[0].lower().removesuffix(".")
+        if scheme == "ws" and host.endswith("soniox.com"):
             raise ValueError("must begin with wss://: the key travels with the handshake")
         return value
 

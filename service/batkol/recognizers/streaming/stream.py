@@ -122,8 +122,8 @@ class Stream:
                 finally:
                     if self._failing.done():
                         connection.suspect()
-        except SpeechError as error:
-            self.error = error
+        except Exception as fault:  # noqa: BLE001  a vendor's client: what it raises must not end the call
+            self.error = _translated(fault)
         finally:
             self.over = True
             self.opened.set()

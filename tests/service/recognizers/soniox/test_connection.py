@@ -244,6 +244,20 @@ async def test_a_server_that_is_not_there_or_says_nothing_is_unavailable() -> No
     ]
 
 
+@pytest.mark.parametrize("proxy", ["socks5h://u:secret@127.0.0.1:9", "ftp://u:secret@h", "http://u:secret@[h"])
+async def test_a_proxy_that_no_websocket_can_go_through_is_said_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("https_proxy", proxy)
+    error = await _refusal("wss://soniox.example/", tls=ssl.create_default_context())
+
+    assert (error.reason, error.retryable) == ("proxy", False)
+    assert "HTTPS_PROXY" in error.remedy
+    assert "secret" not in str(error)
+
+
 async def test_a_certificate_that_nobody_trusts_is_no_passing_fault(tmp_path: Path) -> None:
     server = server_side(tmp_path)
     trusting = ssl.create_default_context(cafile=str(tmp_path / CERTIFICATE))

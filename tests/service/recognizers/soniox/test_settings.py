@@ -26,6 +26,8 @@ def test_a_region_and_the_double_are_taken(url: str) -> None:
     [
         ("https://stt-rt.soniox.com/transcribe-websocket", "must be such as wss://stt-rt.soniox.com"),
         ("ws://stt-rt.soniox.com/transcribe-websocket", "must begin with wss://"),
+        ("ws://STT-RT.Soniox.com/transcribe-websocket", "must begin with wss://"),
+        ("ws://stt-rt.soniox.com.:80/transcribe-websocket", "must begin with wss://"),
         ("wss://", "has no valid host"),
         ("wss://user:secret@stt-rt.soniox.com/", "must not have a user"),
         ("wss://stt-rt.soniox.com/?api_key=secret", "must not have a user, a query"),

@@ -33,6 +33,7 @@ class Line:
 
     answers: list[Sequence[Portion] | GoingAway | Exception | None] = field(default_factory=list)
     fails_to_write: Exception | None = None
+    fails_to_open: Exception | None = None
     written: bytes = b""
     said: list[str] = field(default_factory=list)
 
@@ -68,6 +69,8 @@ class Vendor(MemoryVendor):
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Line]:  # type: ignore[override]
+        if self.line.fails_to_open is not None:
+            raise self.line.fails_to_open
         yield self.line
         self.line.said.append("closed")
 
@@ -147,16 +150,17 @@ async def test_a_write_that_fails_because_the_vendor_ended_the_stream_leaves_the
     assert (stream.error.reason, stream.error.next) == ("quota", Next.COOL_OFF)
 
 
-@pytest.mark.parametrize("where", ["read", "write"])
+@pytest.mark.parametrize("where", ["read", "write", "open"])
 async def test_an_exception_that_is_no_word_of_the_vendors_ends_the_stream_and_is_replayed(where: str) -> None:
     defect = KeyError("tokens")
-    line = Line([defect]) if where == "read" else Line(fails_to_write=defect)
-    stream, _ = made(line)
+    faulty = {"read": Line([defect]), "write": Line(fails_to_write=defect), "open": Line(fails_to_open=defect)}
+    line = faulty[where]
+    stream, listener = made(line)
     stream.offer(800)
     await stream.run()
 
     assert stream.error is not None
-    assert (stream.error.reason, stream.error.next) == ("client", Next.REPLAY)
+    assert (stream.error.reason, stream.error.next, listener.over) == ("client", Next.REPLAY, 1)
     assert str(stream.error) == "KeyError in the recognizer's client"
 
 
