@@ -58,6 +58,21 @@ class Portion(msgspec.Struct, frozen=True):
         """Whether its end is a guess."""
         return not self.dated and not self.words
 
+    def within(self, sent: int) -> Portion:
+        """Return it with its times inside the audio that was sent: no recognizer has heard more.
+
+        A call whose audio was committed up to a time that is still to come would be deaf until then.
+        """
+        if self.end <= sent and all(0 <= word.start <= word.end <= sent for word in self.words):
+            return self
+        words = tuple(_word_within(word, sent) for word in self.words)
+        return msgspec.structs.replace(self, end=min(self.end, sent), words=words)
+
+
+def _word_within(word: Word, sent: int) -> Word:
+    end = min(max(word.end, 0), sent)
+    return Word(word.text, min(max(word.start, 0), end), end)
+
 
 class Transcript(msgspec.Struct, frozen=True):
     """Text for the call's samples [start, end). Times are the recognizer's, good to about 100 ms.

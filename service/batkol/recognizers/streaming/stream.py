@@ -172,7 +172,7 @@ class Stream:
                 continue
             self.last_response_at = self._loop.time()
             self.answered = True
-            self._listener.on_portions(self, answer)
+            self._listener.on_portions(self, [portion.within(self.sent) for portion in answer])
 
 
 def _translated(fault: BaseException) -> SpeechError:

@@ -15,7 +15,7 @@ from batkol.recognizers.streaming.connection import ConnectionEnded, GoingAway
 from batkol.recognizers.streaming.errors import NOT_ENDED, Next, SpeechError
 from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.streaming.stream import Stream
-from batkol.speech.results import Portion
+from batkol.speech.results import Portion, Word
 from batkol.speech.timeline import Timeline
 from batkol.voices.marked.voice import say
 from support.speech.memory_vendor import TIMED, MemoryVendor, broken
@@ -118,7 +118,7 @@ async def test_a_stream_sends_all_that_was_offered_half_closes_and_reads_to_the_
 
     assert line.written == AUDIO
     assert line.said[-2:] == ["half-close", "closed"]
-    assert listener.heard == [(), [WORD]]
+    assert listener.heard == [[], [WORD]]
     assert (stream.error, listener.over, stream.answered) == (None, 1, True)
 
 
@@ -162,6 +162,18 @@ async def test_an_exception_that_is_no_word_of_the_vendors_ends_the_stream_and_i
     assert stream.error is not None
     assert (stream.error.reason, stream.error.next, listener.over) == ("client", Next.REPLAY, 1)
     assert str(stream.error) == "KeyError in the recognizer's client"
+
+
+async def test_no_vendor_has_heard_more_than_was_sent() -> None:
+    words = (Word("כן", -8, 400), Word("לא", 10**30, 600), Word("תודה", 700, 10**12))
+    line = Line([[Portion(text="כן לא תודה", end=10**12, final=True, words=words), WORD], None])
+    stream, listener = made(line)
+    stream.offer(1600)
+    stream.finish()
+    await stream.run()
+
+    right = (Word("כן", 0, 400), Word("לא", 600, 600), Word("תודה", 700, 1600))
+    assert listener.heard == [[Portion(text="כן לא תודה", end=1600, final=True, words=right), WORD]]
 
 
 async def test_an_end_that_was_not_asked_for_is_a_fault_and_one_that_does_not_come_is_one() -> None:
