@@ -48,7 +48,10 @@ _CLOSED, _DEADLINE, _UNREADABLE = "closed", "deadline", "unreadable"
 
 REASONS: Final = tuple(
     dict.fromkeys(
-        (*(row.reason for row in TABLE), CERTIFICATE, PROXY, HALF_OPEN, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason)
+        (
+            *(row.reason for row in TABLE),
+            *(CERTIFICATE, PROXY, HALF_OPEN, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason),
+        )
     )
 )
 """Every reason that an end can have here."""
