@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from batkol.events.events import FinalText
@@ -14,16 +13,12 @@ from support.time.waiting import until
 
 DEFAULT, SEARCH = "google-v1/default", "google-v1/command_and_search"
 SPOKEN = [say(words) for words in (["אני", "רופא"], ["מחר", "תודה"], ["בוקר", "שלום"])]
-STREAMING = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
-CHOSEN = {"state": "ENABLED", "variants": {"a": DEFAULT, "b": SEARCH}, "defaultVariant": "b"}
 
 
 async def choose(up: Stack) -> None:
     """Write the flag as an SRE would, and wait until it is in force."""
     before = up.service.live.status().flags_revision
-    fresh = up.live / "flags.new"
-    fresh.write_text(json.dumps({"flags": {"streaming-stt": STREAMING, "recognizer": CHOSEN}}))
-    fresh.replace(up.live / "flags.json")
+    up.choose(SEARCH)
     await until(lambda: up.service.live.status().flags_revision != before)
 
 

@@ -20,6 +20,7 @@ from support.service.stack import Stack, stack
 from support.whisper.server import HearingWhisper, hearing_whisper
 
 SONIOX = "soniox/stt-rt-v5"
+GOOGLE = "google-v1/default"
 
 _LOOK_S = 0.01
 
@@ -94,7 +95,8 @@ async def ground(scenario: Scenario, live: Path) -> AsyncIterator[Ground]:
         soniox = None
         if scenario.soniox is not None:
             soniox = await exits.enter_async_context(SonioxDouble())
-            settings |= {"stt_recognizer": SONIOX, "soniox_api_key": "a-key", "soniox_url": await soniox.start()}
+            found = {"stt_recognizer": SONIOX, "soniox_api_key": "a-key", "soniox_url": await soniox.start()}
+            settings = {**found, **settings}
             soniox.inject(*scenario.soniox)
         google = network.port if network else port
         up = await exits.enter_async_context(stack(live, double_port=google, patience=scenario.patience, **settings))
@@ -119,6 +121,11 @@ def clear(at: Ground) -> None:
 
 def flip(*, on: bool) -> Action:
     return lambda at: at.up.flip(on=on)
+
+
+def choose(recognizer: str) -> Action:
+    """Have the flag name that recognizer for every call."""
+    return lambda at: at.up.choose(recognizer)
 
 
 async def flip_off_and_on(at: Ground) -> None:

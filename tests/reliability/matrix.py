@@ -14,7 +14,7 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,11 +25,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # `reliability` and `support
 
 from reliability import markdown, reply_matrix, table
 from reliability.scenario import Scenario
-from reliability.scenarios import SCENARIOS, named
+from reliability.scenarios import ALL, SCENARIOS, WITH_SONIOX, named
 from reliability.trial import Result, left_behind, run
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
-
+SONIOX_DOCUMENT = DOCUMENT.with_name("soniox.md")
+PAGES = ((DOCUMENT, SCENARIOS), (SONIOX_DOCUMENT, WITH_SONIOX))
+"""Where the table of which rows is."""
 
 REPLIES = {"agent_replies": True, "answerer": "echo", "voice": "builtin"}
 """Settings with which an agent answers each caller, who often speaks into the reply: hearing must be the same."""
@@ -64,7 +66,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="rows whose name contains it")
     parser.add_argument("--times", type=int, default=1, help="run each row so often; the table shows the last one")
     parser.add_argument("--jobs", type=int, default=4, help="processes at once")
-    parser.add_argument("--write", action="store_true", help=f"update the table in {DOCUMENT.name}")
+    parser.add_argument("--write", action="store_true", help="update the tables whose rows were all run")
     parser.add_argument("--log", action="store_true", help="print the whole log of each row")
     parser.add_argument("--verbose", action="store_true", help="tell the story of every row, not only of wrong ones")
     parser.add_argument(
@@ -75,7 +77,7 @@ def main() -> int:
         help="have an agent answer every caller meanwhile, and run the failure table of replies, or that one only",
     )
     given = parser.parse_args()
-    names = [row.name for row in SCENARIOS if given.only in row.name and given.replies != "only"]
+    names = [row.name for row in ALL if given.only in row.name and given.replies != "only"]
     replies = reply_matrix.names(given.only) if given.replies else []
     if not names and not replies:
         parser.error(f"no row's name contains {given.only!r}")
@@ -99,9 +101,16 @@ def _hearing(names: Sequence[str], given: argparse.Namespace) -> bool:
     found.sort(key=lambda result: names.index(result.name))
     print(f"{table.totals(found)} {time.monotonic() - begun:.0f} s.")  # noqa: T201
     if given.write and not given.replies:  # the table of words is of callers whom nobody answers
-        last = {result.name: result for result in found}
-        markdown.write(DOCUMENT, table.markdown(list(last.values())), begin=table.BEGIN, end=table.END)
+        _write({result.name: result for result in found})
     return all(result.right for result in found)
+
+
+def _write(last: Mapping[str, Result]) -> None:
+    """Update the pages: a table is of one run, so those that lack a row stay as they are."""
+    for document, rows in PAGES:
+        if all(row.name in last for row in rows):
+            text = table.markdown([last[row.name] for row in rows])
+            markdown.write(document, text, begin=table.BEGIN, end=table.END)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from batkol.simulators.google.faults import Moment
+from batkol.simulators.google.faults import Fault, Moment
+from batkol.simulators.soniox.faults import SonioxFault
 from reliability import rows_answers, rows_ends, rows_limit, rows_network
 from reliability.ground import flip_off_and_on, leave
 from reliability.scenario import FIRST, SECOND, Action, Scenario, Step, Talk, sentences
@@ -71,14 +72,16 @@ def at_work(row: Scenario, do: Action) -> Step:
 def _struck_s(row: Scenario) -> float:
     if row.steps:
         return row.steps[0].at_s
-    if not row.faults:
+    if not row.faults and not row.soniox:
         talk = row.talks[0]
         holds = ((at + row.double.no_audio_s * 1000, length) for at, length in talk.holds)
         return next(at for at, _ in (*talk.gaps, *talk.jumps, *holds)) / 1000
-    fault = row.faults[0]
-    if fault.when in (Moment.AUDIO, Moment.ELAPSED):
+    faults: list[Fault | SonioxFault] = [*row.faults, *(row.soniox or ())]
+    fault = faults[0]
+    if str(fault.when) in (Moment.AUDIO, Moment.ELAPSED):  # Soniox's have the same names
         return fault.seconds
-    once = fault.streams or fault.lasts_s  # the calls' first streams, before a word is said
+    only = fault.streams if isinstance(fault, Fault) else fault.sessions
+    once = only or fault.lasts_s  # the calls' first streams, before a word is said
     return 0.0 if once else rows_ends.MID_S
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from reliability import rows_answers, rows_crossed, rows_ends, rows_limit, rows_network, rows_operations, rows_times
+from reliability import (
+    rows_answers,
+    rows_crossed,
+    rows_ends,
+    rows_limit,
+    rows_network,
+    rows_operations,
+    rows_recognizers,
+    rows_soniox,
+    rows_times,
+)
 from reliability.scenario import Scenario
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -16,6 +26,12 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *rows_times.ROWS,
     *rows_crossed.ROWS,
 )
+"""Google alone. Its table is in docs/reliability.md."""
+
+WITH_SONIOX: Final[tuple[Scenario, ...]] = (*rows_soniox.ROWS, *rows_recognizers.ROWS)
+"""Soniox alone, and both. Their table is in docs/soniox.md."""
+
+ALL: Final = (*SCENARIOS, *WITH_SONIOX)
 
 
 class FaultClass(NamedTuple):
@@ -268,4 +284,4 @@ IN_THE_SUITE: Final = frozenset(each.row for each in CLASSES)
 
 def named(name: str) -> Scenario:
     """Return a row by its name. Raises `KeyError`."""
-    return {scenario.name: scenario for scenario in SCENARIOS}[name]
+    return {scenario.name: scenario for scenario in ALL}[name]

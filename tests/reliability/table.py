@@ -23,6 +23,12 @@ GROUPS: Final = {
     "flips": "Each class of fault, and the flag flipped off and on again meanwhile",
     "drains": "Each class of fault, and the pod drained (SIGTERM) meanwhile",
 }
+SONIOX_GROUPS: Final = {
+    "soniox": "Soniox alone, and Google's single requests behind it",
+    "recognizers": "Soniox and Google's streams, one behind the other",
+    "recognizers-flips": "The same, and the flag `streaming-stt` flipped off and on again meanwhile",
+    "recognizers-drains": "The same, and the pod drained (SIGTERM) meanwhile",
+}
 _HEAD: Final = (
     "row",
     "what happens",
@@ -40,7 +46,8 @@ _HEAD: Final = (
 
 def markdown(results: Sequence[Result]) -> str:
     """Return one table a group, and a line with the totals."""
-    groups = [(title, [_of(result) for result in results if result.group == group]) for group, title in GROUPS.items()]
+    titles = {**GROUPS, **SONIOX_GROUPS}.items()
+    groups = [(title, [_of(result) for result in results if result.group == group]) for group, title in titles]
     return "\n".join([totals(results), *tables(_HEAD, groups)])
 
 

@@ -102,6 +102,10 @@ class Stack:
         """Write the flag as an SRE would."""
         write_flag(self.live, on=on)
 
+    def choose(self, recognizer: str) -> None:
+        """Have the flag name a recognizer, as an SRE would."""
+        write_flag(self.live, on=True, recognizer=recognizer)
+
     def plan(self, audio: bytes = b"", **fields: Any) -> CallPlan:
         own: dict[str, Any] = {"auth_token": TOKEN, "public_url": PUBLIC, "speed": self.speed}
         return CallPlan(base_url=self.url, audio=audio, **{**own, **fields})
@@ -128,9 +132,13 @@ class Stack:
         return ended
 
 
-def write_flag(live: Path, *, on: bool) -> None:
+def write_flag(live: Path, *, on: bool, recognizer: str = "") -> None:
+    """Write the flags: whether calls stream, and with `recognizer`, which one they use."""
     flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on" if on else "off"}
-    _write(live / "flags.json", {"flags": {"streaming-stt": flag}})
+    flags: dict[str, Any] = {"streaming-stt": flag}
+    if recognizer:
+        flags["recognizer"] = {"state": "ENABLED", "variants": {"it": recognizer}, "defaultVariant": "it"}
+    _write(live / "flags.json", {"flags": flags})
 
 
 def write_tuning(live: Path, tuning: dict[str, Any]) -> None:
