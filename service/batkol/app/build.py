@@ -17,6 +17,7 @@ from batkol.app import gauges, http
 from batkol.app.agent import AgentParts, agent, peers
 from batkol.app.agent_settings import reply_means
 from batkol.app.fleet import fleet
+from batkol.app.ineffective import ineffective
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
@@ -256,10 +257,7 @@ def _log_settings(settings: Settings) -> None:
     log.info("[CFG] settings", version=__version__, **values)
     if settings.flags_provider is FlagsProvider.LIVE and not settings.live_source:
         log.info("[CFG] LIVE_SOURCE is not set: the service has no flags, and its settings hold until a restart")
-    if settings.transfer_allowed and not settings.twilio_account_sid:
-        log.warning(
-            "[CFG] TRANSFER_ALLOWED has no effect without access to Twilio's REST API: the model is offered no "
-            "transfer, and one that a program asks for is refused; set TWILIO_ACCOUNT_SID"
-        )
+    for sentence in ineffective(settings):
+        log.warning(f"[CFG] {sentence}")
     if not settings.twilio_validate_signatures:
         log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call; use it for development only")

@@ -50,9 +50,10 @@ async def carry_out(options: SonioxDoubleOptions, console: Console) -> int:
             await serve_control(double, options.host, options.control_port, SonioxFault)
         )
         key = f"SONIOX_API_KEY={options.settings.api_key or 'any'}"
+        chosen = f"ENABLE_STREAMING_STT=true STT_RECOGNIZER=soniox/{options.settings.models[0]}"
         return (
             f"soniox double: {url}, control on http://{options.host}:{double_cli.bound(control)}",
-            f"serve against it: STT_RECOGNIZER=soniox/{options.settings.models[0]} SONIOX_URL={url} {key} batkol serve",
+            f"serve against it: {chosen} SONIOX_URL={url} {key} batkol serve",
         )
 
     ports = f"Port {options.port} or {options.control_port} of {options.host}"

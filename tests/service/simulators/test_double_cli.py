@@ -228,7 +228,9 @@ async def test_the_soniox_double_runs_as_a_process_with_its_limits_and_its_contr
     async with command("soniox-double", *options) as double, asyncio.timeout(60):
         found = re.fullmatch(r"soniox double: (\S+), control on (\S+)\n", await double.line())
         assert found is not None
-        assert f"SONIOX_URL={found[1]} SONIOX_API_KEY=a-key " in await double.line()
+        line = await double.line()
+        assert f"SONIOX_URL={found[1]} SONIOX_API_KEY=a-key " in line
+        assert " ENABLE_STREAMING_STT=true " in line
         async with connect(found[1], additional_headers={"Authorization": "Bearer another"}) as socket:
             said = msgspec.json.decode(await socket.recv())
         async with httpx.AsyncClient(trust_env=False) as http:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from batkol.google_api.hosts import is_google
@@ -14,31 +14,47 @@ from batkol.status import BreakerStatus, ServiceStatus
 GOOGLE: Final = "google"
 """The endpoint in the status of a service that has no GCP_STT_ENDPOINT."""
 
+STREAMING: Final = "streaming"
+"""The step of the streaming recognizers in the status."""
+
+SONIOX: Final = ".soniox.com"
+"""How the hosts of Soniox's regions end."""
+
 
 def is_heard(watch: CallWatch) -> bool:
     """Whether a final of the call had a word. A token that may not read texts sees how many there are."""
     return any(final.words or final.text for final in watch.finals)
 
 
-def asks_google(state: ServiceStatus) -> bool:
-    """Whether the service asks Google itself, at one of its hosts, and no double."""
-    return state.recognizer.endpoint == GOOGLE or is_google(state.recognizer.endpoint)
+def asks_doubles(state: ServiceStatus) -> bool:
+    """Whether every recognizer that the service asks is a double, at no host of a vendor's."""
+    return not any(_is_real(endpoint) for endpoint in _endpoints(state))
 
 
 def cannot_hear(state: ServiceStatus, recording: Recording | None) -> str:
-    """Say before a call why its recognizer will not recognize the caller's voice; empty if it may."""
-    if recording is not None and not asks_google(state):
+    """Say before a call why its recognizers will not recognize the caller's voice; empty if one may."""
+    if recording is not None and asks_doubles(state):
         return (
-            f"The service asks {state.recognizer.endpoint} in Google's place (GCP_STT_ENDPOINT). If that is `batkol "
-            "speech-double`, it recognizes the built-in voice alone, and no recording: omit --wav, or call a service "
-            "that asks Google."
+            f"The service asks {' and '.join(_endpoints(state))}, no host of Google's or Soniox's (GCP_STT_ENDPOINT, "
+            "SONIOX_URL). If that is `batkol speech-double` or `batkol soniox-double`, it recognizes the built-in "
+            "voice alone, and no recording: omit --wav, or call a service that asks a real recognizer."
         )
-    if recording is None and asks_google(state):
+    if recording is None and all(map(_is_real, _endpoints(state))):
         return (
-            "The built-in voice is synthetic, and Google recognizes it by chance alone: give a recording of a person "
-            "with --wav."
+            "The built-in voice is synthetic, and a real recognizer recognizes it by chance alone: give a recording "
+            "of a person with --wav."
         )
     return ""
+
+
+def _endpoints(state: ServiceStatus) -> Sequence[str]:
+    """Return where the streaming recognizers are, and the single request, each once."""
+    streaming = (each.endpoint for each in state.recognizer.streaming.values())
+    return tuple(dict.fromkeys((*streaming, state.recognizer.endpoint)))
+
+
+def _is_real(endpoint: str) -> bool:
+    return endpoint == GOOGLE or is_google(endpoint) or endpoint.partition(":")[0].endswith(SONIOX)
 
 
 def why_unheard(watch: CallWatch, state: ServiceStatus | None, recording: Recording | None) -> str:
@@ -63,8 +79,8 @@ def _reason(watch: CallWatch, state: ServiceStatus | None, recording: Recording 
         steps = ", ".join(f"{step} ({breaker.reason or breaker.state})" for step, breaker in held.items())
         remedy = next((f" {breaker.remedy}" for breaker in held.values() if breaker.remedy), "")
         return (
-            f"Its recognizer does not work: {steps}.{remedy} See `recognizer` in /v1/status, and the [STT] lines of "
-            "the service's log."
+            f"Its recognizer does not work: {steps}.{remedy}{_not_streamed(watch, held)} See `recognizer` in "
+            "/v1/status, and the [STT] lines of the service's log."
         )
     if state is not None and (why := cannot_hear(state, recording)):
         return why
@@ -77,6 +93,15 @@ def _reason(watch: CallWatch, state: ServiceStatus | None, recording: Recording 
     return (
         f"It detected speech, and the recognizer made out no word{language}: another language is spoken, or the speech "
         "is too noisy, too quiet or too short. Play the recording on a telephone to hear what the service hears."
+    )
+
+
+def _not_streamed(watch: CallWatch, held: Mapping[str, BreakerStatus]) -> str:
+    if watch.started is None or watch.started.streaming or STREAMING in held:
+        return ""
+    return (
+        " No streaming recognizer was asked, because streaming is off for this call: set ENABLE_STREAMING_STT=true, or "
+        "the flag `streaming-stt`."
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, UtteranceStarted
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.recording import Recording
 from batkol.simulators.client.unheard import cannot_hear, why_unheard
-from batkol.status import BreakerStatus, RecognizerStatus, ServiceStatus
+from batkol.status import BreakerStatus, RecognizerStatus, ServiceStatus, StreamingRecognizerStatus
 
 OF: dict[str, Any] = {"call_sid": "CA1", "seq": 1, "at": 0.0}
 IN: dict[str, Any] = OF | {"utterance_id": "CA1-0", "index": 0}
@@ -86,6 +87,15 @@ def test_a_call_that_was_not_heard_has_a_reason(
     assert said in why_unheard(watch, status, recording)
 
 
+def test_a_call_without_streaming_says_that_no_streaming_recognizer_was_asked() -> None:
+    watch = watched(msgspec.structs.replace(STARTED, streaming=False), SPOKE, ended(2))
+
+    assert "because streaming is off for this call" in why_unheard(watch, state(single="credentials"), None)
+    both = state(streaming="unauthenticated", single="unauthenticated")
+    assert "streaming is off" not in why_unheard(watch, both, None)
+    assert "streaming is off" not in why_unheard(watched(STARTED, SPOKE), state(single="credentials"), None)
+
+
 @pytest.mark.parametrize("heard", [final("שלום", 1), final("", 1)], ids=["a text", "a token that reads none"])
 def test_a_call_with_a_word_was_heard(heard: FinalText) -> None:
     assert why_unheard(watched(STARTED, SPOKE, heard), state(), LOUD) == ""
@@ -112,3 +122,26 @@ def test_a_voice_that_the_recognizer_does_not_know_is_said_before_the_call(
 
     assert (told in said(state(endpoint), recording)) is True
     assert bool(said(state(endpoint), recording)) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("streaming", "single", "recording", "told"),
+    [
+        ("127.0.0.1:9100", GOOGLE, None, ""),
+        ("127.0.0.1:9100", GOOGLE, LOUD, ""),
+        ("127.0.0.1:9100", DOUBLE, LOUD, "The service asks 127.0.0.1:9100 and 127.0.0.1:50051, no host"),
+        ("stt-rt.soniox.com", GOOGLE, None, "give a recording"),
+        ("stt-rt.soniox.com", GOOGLE, LOUD, ""),
+    ],
+)
+def test_a_streaming_recognizer_elsewhere_than_at_google_hears_as_well(
+    streaming: str, single: str, recording: Recording | None, told: str
+) -> None:
+    here = state(single)
+    steps = {"soniox/stt-rt-v5": StreamingRecognizerStatus(endpoint=streaming)}
+    recognizer = msgspec.structs.replace(here.recognizer, streaming=steps)
+
+    said = cannot_hear(msgspec.structs.replace(here, recognizer=recognizer), recording)
+
+    assert told in said
+    assert bool(said) == bool(told)
