@@ -31,9 +31,10 @@ from support.time.waiting import eventually
 
 NAMESPACE: Final = "monitoring"
 NAME: Final = "seen"
-EVERY: Final = "2s"
+EVERY: Final = "1s"
+"""Two scrapes are in the shortest range that `quickened` leaves."""
 LOOKS_BACK: Final = "20s"
-"""Ten scrapes. In five minutes, as a job that is gone has them, no alert would fire within the time of a test."""
+"""Twenty scrapes. In five minutes, as a job that is gone has them, no alert would fire within the time of a test."""
 _OF_THE_POD: Final = {"SHARD": "0", "POD_NAME": f"prometheus-{NAME}-0"}
 """What the reloader beside Prometheus fills in, in its pod."""
 _DEFINITIONS: Final = "prometheus-operator-definitions"
@@ -169,7 +170,7 @@ async def prometheus_operator(api: Api, folder: Path, times: int) -> AsyncIterat
     finally:
         await asyncio.to_thread(program.stop)
         await api.kubectl("delete", "crd", *names, "--ignore-not-found", "--timeout=120s")
-        await api.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+        await api.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")  # the next one makes it anew
 
 
 @asynccontextmanager
