@@ -113,7 +113,7 @@ async def test_panels_draw_and_rules_find_their_metrics_with_their_labels(agent:
     asked = {
         f"{name}: {where}": query
         for name in (SERVICE, OPERATOR)
-        for where, query in queries(name, rate="10s", whole="2m", times=TIMES).items()
+        for where, query in queries(name, rate="10s", whole="2m", times=10).items()
     }
     rules = {**expressions(SERVICE), **expressions(OPERATOR)}
 
