@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -26,8 +27,6 @@ from support.prometheus.server import Prometheus
 NAMESPACE: Final = "voice"
 OF_THE_AGENT: Final = f"podMonitor/{NAMESPACE}/clinic/0"
 OF_THE_OPERATOR: Final = f"podMonitor/{NAMESPACE}/batkol-operator/0"
-EMPTY: Final = {"VoiceAgents that are not ready: A", "Pods out of sync, by VoiceAgent: A"}
-"""Of the operator's queries: its agent is ready and in sync."""
 HELLO: Final = script([["שלום", "תודה"], ["כן", "מספר"]], lead_ms=500, tail_ms=2000)
 
 
@@ -76,17 +75,20 @@ async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_an
         since = time.time()
         await seen.scrapes(3)
         jobs = dict(operated.jobs)
-        targets = [each["labels"] for each in await seen.targets()]
+        targets = [each["labels"] for each in await seen.targets() if each["labels"]["job"] == "clinic"]
+        addresses = sorted(pods.addresses.items())
         await called(pods)
-        empty = await empty_of(seen, asked, since=since, listed=EMPTY)
-        missing = await missing_of(seen, {**asked, **expressions(OPERATOR)})
-        rules = await seen.rules()
+        held = await not_applied(installation, pods, seen)
+        await refused(installation)
         unseen = await not_looked_for(operated, installation, seen)
         unready = await not_ready(installation, seen)
+        empty = await empty_of(seen, asked, since=since, listed=())
+        missing = await missing_of(seen, {**asked, **expressions(OPERATOR)})
+        rules = await seen.rules()
         down = await operator_gone(installation, seen)
 
         assert [jobs[name]["scrape_interval"] for name in (OF_THE_AGENT, OF_THE_OPERATOR)] == ["15s", "30s"]
-        assert sorted((each for each in targets if each["job"] == "clinic"), key=lambda each: each["pod"]) == [
+        assert sorted(targets, key=lambda each: each["pod"]) == [
             {
                 "namespace": NAMESPACE,
                 "job": "clinic",
@@ -96,12 +98,13 @@ async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_an
                 "endpoint": "internal",
                 "batkol_dev_agent": "clinic",
             }
-            for pod, address in sorted(pods.addresses.items())
+            for pod, address in addresses
         ]
         assert {rule["name"] for rule in rules} == {*expressions(SERVICE), *expressions(OPERATOR)}
         assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
-        assert (empty, missing) == (EMPTY, set())
+        assert (empty, missing) == (set(), set())
         of_the_agent = {"agent_namespace": NAMESPACE, "agent": "clinic"}
+        assert held == {"alertname": "BatkolTuningNotApplied", "severity": "warning", **of_the_agent}
         assert unseen == {"alertname": "BatkolPodsNotScraped", "severity": "warning", **of_the_agent}
         assert unready.items() >= {"alertname": "BatkolAgentsNotReady", "severity": "critical", **of_the_agent}.items()
         assert down == {"alertname": "BatkolOperatorDown", "severity": "warning"}
@@ -115,6 +118,29 @@ async def called(pods: PodProcesses) -> None:
     ]
     reports = await asyncio.gather(*(place_call(plan) for plan in plans))
     assert [report.violations for report in reports] == [[], []]
+
+
+async def not_applied(installation: Installation, pods: PodProcesses, seen: Prometheus) -> dict[str, str]:
+    """Tune the agent while one of its pods stands still."""
+    with pods.paused(min(pods.addresses)):
+        await installation.kubectl.patch("clinic", recognition={"batchMilliseconds": 200})
+        fired = await seen.fires("BatkolTuningNotApplied")
+    await seen.resolves("BatkolTuningNotApplied")
+    return fired
+
+
+async def refused(installation: Installation) -> None:
+    """Delete the Service of the agent while a quota admits none, and let the operator make it again."""
+    none = {"hard": {"services": "0"}}
+    await installation.kubectl.apply(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": none}
+    )
+    counted = json.dumps({"status": {**none, "used": {"services": "0"}}})  # by the quota's controller, in a cluster
+    await installation.kubectl("patch", "quota", "none", "--subresource=status", "--type=merge", f"--patch={counted}")
+    await installation.kubectl("delete", "service", "clinic")
+    await installation.until("clinic", "Ready", "False")
+    await installation.kubectl("delete", "quota", "none")
+    await installation.until("clinic", "Ready")
 
 
 async def not_looked_for(operated: Operated, installation: Installation, seen: Prometheus) -> dict[str, str]:

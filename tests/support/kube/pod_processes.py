@@ -12,6 +12,8 @@ import base64
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +60,16 @@ class PodProcesses:
         if (process := self._running.pop(name, None)) is not None:
             process.send_signal(signal.SIGTERM)
             await process.wait()
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """SIGSTOP: the pod is there, and neither reads nor answers."""
+        process = self._running[name]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def log(self, name: str) -> str:
         """What a pod has logged so far."""
