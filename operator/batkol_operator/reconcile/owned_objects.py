@@ -104,7 +104,12 @@ class OwnedObjects:
         before, known = self._applied.pop(key, None), self._cache.view(self._agent).objects
         ours = before is not None and before.digest == hashed  # what we applied last
         lost, deleted = ours and key[:2] in self._cache.watched, key not in known
-        live, conflicts = await self._send(body)
+        try:
+            live, conflicts = await self._send(body)
+        except RefusedError:
+            if before is not None:
+                self._applied[key] = before  # nothing has changed: what others did is still to be set back
+            raise
         # A field that is new in the plan was another's by right: an autoscaler's, if it had `replicas` until now.
         if lost or (conflicts and not self._left and (ours or before is None)):
             self.contests.set_back(key, hashed, conflicts, now, deleted=lost and deleted)

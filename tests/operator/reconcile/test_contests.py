@@ -196,6 +196,22 @@ async def test_who_deletes_or_removes_is_not_known_and_that_it_happens_is_said(a
 
 
 @pytest.mark.virtual_time
+async def test_what_is_set_back_after_a_refusal_only_is_a_contest_too(at: Desk) -> None:
+    at.create()
+    await at.reconcile()
+
+    at.api.store.delete(SERVICE)
+    at.api.fail("PATCH", "services", code=403, reason="Forbidden", message="exceeded quota: none", times=1)
+    await at.reconcile()
+    assert at.condition("Stalled")["reason"] == "Refused"
+    await at.reconcile()
+
+    assert at.condition("Contested")["message"].startswith(f"A client deleted Service {NAME}.")
+    metrics = at.context.metrics.registry
+    assert metrics.get_sample_value("batkol_operator_contests_total", {"kind": "Service"}) == 1
+
+
+@pytest.mark.virtual_time
 async def test_what_others_add_is_no_contest(at: Desk) -> None:
     at.create()
     await at.reconcile()
