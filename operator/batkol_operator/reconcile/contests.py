@@ -40,6 +40,7 @@ class _Turn:
     times: int  # changes in this contest
     at: float  # when the operator set the newest one back
     until: float  # when it may set the next one back
+    fields: str = ""  # digest of the operator's fields as it left them
     stands: bool = False  # whether the other's values stand
 
 
@@ -49,10 +50,13 @@ class Contests:
     def __init__(self) -> None:
         self._turns: dict[ObjectKey, _Turn] = {}
 
-    def waits(self, key: ObjectKey, digest: bytes, now: float) -> bool:
-        """Whether the other's values stand for now. `digest` is that of the wanted object, which is not current."""
+    def waits(self, key: ObjectKey, digest: bytes, now: float, fields: str | None = None) -> bool:
+        """Whether the other's values stand for now. `digest` is that of the wanted object, which is to be applied.
+
+        `fields` is the digest of the operator's fields as they are: it may apply again what nobody has changed.
+        """
         turn = self._turns.get(key)
-        if turn is None or turn.digest != digest or now >= turn.until:
+        if turn is None or turn.digest != digest or now >= turn.until or (fields and fields == turn.fields):
             return False
         turn.stands = True
         return True
@@ -63,7 +67,14 @@ class Contests:
             turn.stands = False
 
     def set_back(
-        self, key: ObjectKey, digest: bytes, conflicts: tuple[FieldConflict, ...], now: float, *, deleted: bool = False
+        self,
+        key: ObjectKey,
+        digest: bytes,
+        conflicts: tuple[FieldConflict, ...],
+        now: float,
+        *,
+        deleted: bool = False,
+        fields: str = "",
     ) -> None:
         """Take note that the operator has just set back what others changed. `conflicts` names them, where the API
         server does: it does not say who removed a field or an object.
@@ -71,12 +82,12 @@ class Contests:
         before = self._turns.get(key)
         times = before.times + 1 if before else 1
         wait = 0.0 if times < AT_ONCE else min(FIRST_WAIT_S * 2.0 ** min(times - AT_ONCE, 30), LONGEST_WAIT_S)
-        self._turns[key] = _Turn(digest, conflicts, deleted, times, at=now, until=now + wait)
+        self._turns[key] = _Turn(digest, conflicts, deleted, times, at=now, until=now + wait, fields=fields)
 
-    def renew(self, key: ObjectKey, digest: bytes) -> None:
-        """Take note that an object was applied for a new spec."""
+    def renew(self, key: ObjectKey, digest: bytes, fields: str = "") -> None:
+        """Take note that an object was applied for a new spec, or once more."""
         if turn := self._turns.get(key):
-            turn.digest, turn.stands = digest, False
+            turn.digest, turn.fields, turn.stands = digest, fields, False
 
     def retain(self, wanted: Collection[ObjectKey]) -> None:
         """Forget the objects that are no longer wanted: no pass sets them back."""

@@ -89,7 +89,8 @@ class OwnedObjects:
             if self._is_current(key, hashed, now):
                 self.contests.settle(key)
                 continue
-            if self.contests.waits(key, hashed, now):
+            state = self._cache.view(self._agent).objects.get(key)
+            if self.contests.waits(key, hashed, now, None if state is None else state.fields):
                 continue
             try:
                 with trace.step("apply", kind=key[1], name=key[2]):
@@ -112,10 +113,10 @@ class OwnedObjects:
             raise
         # A field that is new in the plan was another's by right: an autoscaler's, if it had `replicas` until now.
         if lost or (conflicts and not self._left and (ours or before is None)):
-            self.contests.set_back(key, hashed, conflicts, now, deleted=lost and deleted)
+            self.contests.set_back(key, hashed, conflicts, now, deleted=lost and deleted, fields=owned_fields(live))
             self._on_contest(key[1])
         else:
-            self.contests.renew(key, hashed)
+            self.contests.renew(key, hashed, owned_fields(live))
         if key[:2] not in UNREADABLE:
             self._cache.record_answer(live)
         self._applied[key] = _Applied(hashed, owned_fields(live), now)

@@ -11,8 +11,9 @@ from batkol_operator.errors import FieldConflict
 from batkol_operator.kube.names import PAUSED
 from batkol_operator.reconcile.contests import AT_ONCE, CALM_S, FIRST_WAIT_S, LONGEST_WAIT_S, SETTLED_S, Contests
 from support.kube.front import writes
+from support.kube.memory_api import MemoryApi
 from support.kube.store import Key, merge
-from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk
+from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk, desk
 
 SERVICE = Key("", "services", NAMESPACE, NAME)
 KEY = ("v1", "Service", NAME)
@@ -166,6 +167,32 @@ async def test_when_the_other_client_gives_way_all_is_well_again(at: Desk) -> No
     await asyncio.sleep(CALM_S)
     await at.reconcile()
     assert (at.condition("Contested")["status"], at.events[-1]) == ("False", "NoLongerContested")
+
+
+@pytest.mark.virtual_time
+async def test_what_stays_as_it_was_set_back_is_at_peace_when_all_is_listed_and_applied_again(
+    memory: MemoryApi,
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with desk(memory, resync_s=20.0) as at:  # all is listed every 200 s
+        at.create()
+        await at.reconcile()
+        for _ in range(10):  # the other client's turns are 600 s long by then
+            await mesh(at, 1)
+            while at.api.store.get(SERVICE)["spec"]["ports"][0]["port"] == 1:
+                await asyncio.sleep(10)
+                await at.reconcile()
+        await asyncio.sleep(SETTLED_S)
+        await at.reconcile()
+        listed, reasons, peace = 0, set[str](), clock()
+        while clock() < peace + LONGEST_WAIT_S - SETTLED_S - 20:
+            await asyncio.sleep(10)
+            await at.reconcile()
+            listed += any(line.startswith("GET /services") for line in at.api.seen)
+            reasons.add(at.condition("Ready")["reason"])
+
+    assert listed > 1
+    assert "Contested" not in reasons
 
 
 @pytest.mark.virtual_time
