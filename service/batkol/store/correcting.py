@@ -20,7 +20,7 @@ from batkol.store.postgres.faults import DB_ERRORS, error_name
 from batkol.store.postgres.queries import one_call, utterances_of
 from batkol.store.postgres.reading import rows
 from batkol.store.postgres.remedies import with_remedy
-from batkol.terminal_text import isolated
+from batkol.terminal_text import isolated, without_steering
 
 MOST: Final = 5000
 """Utterances of a call that can be corrected."""
@@ -63,11 +63,11 @@ async def reading_store(url: str) -> AsyncIterator[tuple[AsyncEngine, Address]]:
 async def carry_out_correction(url: str, options: CorrectOptions, *, write_line: WriteLine) -> int:
     """List a call's utterances, or write a correction; returns the exit code. Raises `ConfigurationError`."""
     _check(options)
-    sid = bounded(options.call_sid, LONGEST_NAME)
+    sid, by = bounded(options.call_sid, LONGEST_NAME), bounded(options.by, LONGEST_NAME)
     async with reading_store(url) as (engine, _):
         utterances = await _utterances(engine, sid)
         if options.rest_as_heard:
-            count = await correct_rest(engine, sid, options.by)
+            count = await correct_rest(engine, sid, by)
             write_line(f"{count} utterances were right as they were heard")
             return 0
         if options.number is None:
@@ -83,7 +83,7 @@ async def carry_out_correction(url: str, options: CorrectOptions, *, write_line:
         text = heard_text(chosen) if options.as_heard else options.text
         text = None if text is None else bounded(text.strip(), LONGEST_TEXT)
         key = UtteranceKey(sid, chosen["stream_sid"], chosen["index"])
-        if not await correct(engine, key, text, options.by):
+        if not await correct(engine, key, text, by):
             raise ConfigurationError("the call was erased, and cannot be corrected.")
         write_line("the correction was removed" if text is None else f"corrected: {isolated(text) or '(nothing)'}")
     return 0
@@ -118,6 +118,6 @@ def _line(number: int, utterance: RowMapping) -> str:
     said = utterance["correction"]
     if said is None:
         return f"{number:4}. {heard}"
-    by = utterance["corrected_by"] or "a token without a name"
+    by = without_steering(utterance["corrected_by"]) or "a token without a name"
     verdict = "right" if said == heard_text(utterance) else f"→ {isolated(said) or '(nothing)'}"
     return f"{number:4}. {heard}  {verdict}  [{by}, {utterance['corrected_at']:%Y-%m-%d}]"

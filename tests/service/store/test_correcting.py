@@ -20,7 +20,7 @@ SAID = "רציתי לקבוע תור"
 
 async def correct(kept: Kept, number: int | None = None, call: int = 0, **options: Any) -> list[str]:
     said: list[str] = []
-    chosen = CorrectOptions(call_sid=sid(call), number=number, by="dana", **options)
+    chosen = CorrectOptions(**{"call_sid": sid(call), "number": number, "by": "dana", **options})
     assert await carry_out_correction(kept.where.dsn, chosen, write_line=said.append) == 0
     return said
 
@@ -49,6 +49,18 @@ async def test_a_call_is_listed_and_corrected_by_the_numbers_of_the_list(kept: K
         (who().stream_sid, 1, "", "dana"),
         (who(0, 1).stream_sid, 0, SAID, "dana"),
     ]
+
+
+async def test_a_name_that_is_no_text_or_steers_a_terminal_is_kept_and_shown_without_that(kept: Kept) -> None:
+    kept.say([began(), heard(0)])
+    await kept.written()
+    await correct(kept, 1, text=SAID, by=f"da\udcffna\x1b[2J{'a' * 600}")
+
+    (line,) = await correct(kept)
+    (row,) = await sql(kept.where, "SELECT corrected_by FROM corrections")
+    assert (row["corrected_by"][:6], len(row["corrected_by"])) == ("da?na\x1b", 480)
+    assert "\x1b" not in line
+    assert "[da?na [2Jaa" in line
 
 
 @pytest.mark.parametrize(
