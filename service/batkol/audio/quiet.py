@@ -1,4 +1,4 @@
-"""The quietest place in a stretch of audio: where to cut it, if it has to be cut."""
+"""Quiet places in audio: where to cut it, if it has to be cut, and whether its end is one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Final
 import numpy as np
 
 from batkol.audio import mulaw
+from batkol.audio.level import window_levels
 from batkol.audio.ring import Ring
+from batkol.audio.segmenter import LOUD_DB
 
 WINDOW: Final = 160
 """Samples (20 ms) that have to be quiet."""
 
 _STEP: Final = 40
+_RECENT: Final = 50  # windows among which the loudest is looked for: a second
+_LOUD: Final = 10 ** (-LOUD_DB / 10)
 
 
 def quiet_spot(ring: Ring, at: int, slack: int) -> int:
@@ -28,3 +32,10 @@ def quietest(audio: bytes) -> int:
     loudness = np.abs(mulaw.decode(audio).astype(np.int32)).cumsum()
     sums = np.concatenate([loudness[WINDOW - 1 : WINDOW], loudness[WINDOW:] - loudness[:-WINDOW]])[::-_STEP]
     return len(audio) - WINDOW // 2 - int(sums.argmin()) * _STEP
+
+
+def ends_loud(ring: Ring) -> bool:
+    """Whether the last 40 ms are loud beside the loudest 20 ms of the last second: somebody is in mid-word."""
+    count = min(_RECENT, (ring.end - ring.start) // WINDOW)
+    levels = window_levels(ring.read(ring.end - count * WINDOW, ring.end), WINDOW)
+    return count > 2 and max(levels[-2:]) > max(levels) * _LOUD

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, assert_never
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.audio.quiet import ends_loud
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.recognizers.streaming.events import (
@@ -56,6 +57,9 @@ FINALIZE_S: Final = 0.136
 """Seconds from the detector's report of a pause, 64 ms after the last sample of speech, to the request for finals.
 
 Vendors' published latencies of finals count 200 ms of silence before that request."""
+
+ASK_AGAIN_S: Final = 0.032
+"""Seconds until a request for finals that would cut a word in two is considered again: a window of the detector."""
 
 SpawnNamed = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -175,6 +179,9 @@ class Streaming:
     def tick(self, now: float) -> None:
         """Do what is due."""
         if self._finalize_at is None or now < self._finalize_at:
+            return
+        if self._speaking and ends_loud(self._ring):  # the detector has not noticed yet that the caller goes on
+            self._finalize_at = now + ASK_AGAIN_S
             return
         self._finalize_at = None
         if self._session is not None:

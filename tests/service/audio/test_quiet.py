@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio import mulaw
-from batkol.audio.quiet import WINDOW, quietest
+from batkol.audio.quiet import WINDOW, ends_loud, quietest
+from batkol.audio.ring import Ring
 
 
 def noise(samples: int, level: int) -> bytes:
@@ -25,3 +26,23 @@ def test_of_several_quiet_places_the_last_is_taken() -> None:
 @pytest.mark.parametrize("samples", [0, 1, WINDOW - 1])
 def test_too_little_is_not_looked_into(samples: int) -> None:
     assert quietest(mulaw.silence(samples)) == samples
+
+
+@pytest.mark.parametrize(
+    ("audio", "loud"),
+    [
+        (noise(8000, 8000), True),
+        (noise(8000, 8000) + noise(240, 20), True),
+        (noise(8000, 8000) + noise(400, 20), False),
+        (noise(8000, 8000) + noise(1600, 20) + noise(160, 8000), True),
+        (noise(8000, 8000) + noise(400, 800), False),
+        (noise(400, 8000), False),
+        (b"", False),
+    ],
+    ids=["speech", "a short quiet", "a pause", "the next word", "a pause in noise", "too little", "nothing"],
+)
+def test_an_end_is_loud_beside_the_loudest_of_the_last_second(audio: bytes, loud: bool) -> None:
+    ring = Ring(capacity=80_000)
+    ring.append(audio)
+
+    assert ends_loud(ring) is loud

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from batkol.audio.segmenter import SegmentQuiet, SegmentResumed
 from batkol.recognizers.streaming.errors import NO_STREAM_FREE, Next
 from batkol.recognizers.streaming.events import StreamOpening, StreamRotated
 from batkol.speech.breaker import BreakerState
@@ -14,7 +15,7 @@ from batkol.speech.utterance import Source
 from batkol.transcription.events import FinalReady
 from batkol.voices.marked.voice import WORDS, script
 from support.speech.memory_vendor import TIMED, UNTIMED, broken
-from support.speech.policy_call import PRE_ROLL
+from support.speech.policy_call import PRE_ROLL, QUIET
 from support.speech.vendor_call import VendorCall, vendor_call
 from support.time.waiting import until
 
@@ -208,6 +209,25 @@ async def test_a_recognizer_that_can_finalize_is_asked_two_tenths_of_a_second_af
         assert call.vendors[0].connections[0].flushes == 1
 
     assert call.told.sources[0] is Source.FINAL
+
+
+async def test_a_pause_that_is_none_asks_for_no_final_in_mid_word() -> None:
+    """A detector may take a soft end of a word for a pause, and notice the next word late."""
+    async with vendor_call(LONG) as call:
+        await call.say(0)
+        (connection,) = call.vendors[0].connections
+        await call.begin(1, words=3)
+        word = next(word for word in LONG.words if word.start >= call.ring.end)
+        call.transcription.speech_paused(SegmentQuiet(call.ring.end - QUIET, call.ring.end))
+        asked = connection.flushes
+        await call.feed(word.end)
+        call.transcription.speech_paused(SegmentResumed(word.start, call.ring.end))
+        assert connection.flushes == asked
+        await call.end(1)
+        await until(lambda: 1 in call.told.texts)
+        assert connection.flushes == asked + 1
+
+    assert call.text == LONG.text
 
 
 @pytest.mark.parametrize("there", [True, False])
