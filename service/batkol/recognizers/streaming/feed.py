@@ -7,6 +7,7 @@ counted.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.connection import StreamConnection
@@ -45,7 +46,7 @@ class AudioFeed:
         self._cursor = self._until = passage.base
         self._offered_at: float | None = None
         self._more = asyncio.Event()
-        self._flushes = False
+        self._flushes: deque[int] = deque()  # samples behind which a final is wanted
         self._ending = False
         self.skipped = 0
         """Samples that the ring had released before the stream took them."""
@@ -70,8 +71,8 @@ class AudioFeed:
         self._more.set()
 
     def flush(self) -> None:
-        """Have what was offered made final, once it is sent. Never waits."""
-        self._flushes = True
+        """Have what was offered made final, once it is sent and before more is. Never waits."""
+        self._flushes.append(self._until)
         self._more.set()
 
     def finish(self) -> None:
@@ -85,6 +86,7 @@ class AudioFeed:
             await self._more.wait()
             self._more.clear()
             while self._cursor < self._until:
+                await self._flush(connection)
                 audio = self._next_audio()
                 if wait := self._pace.wait(len(audio), self._loop.time()):
                     await asyncio.sleep(wait)
@@ -95,9 +97,16 @@ class AudioFeed:
             if self._ending:
                 await connection.half_close()
                 return
-            if self._flushes:
-                self._flushes = False
-                await connection.flush()
+            await self._flush(connection)
+
+    async def _flush(self, connection: StreamConnection) -> None:
+        """Ask for the final if all the audio is sent that it is wanted of: a word later it would cut a word in two."""
+        wanted = False
+        while self._flushes and self._flushes[0] <= self._cursor:
+            self._flushes.popleft()
+            wanted = True
+        if wanted:
+            await connection.flush()
 
     def _next_audio(self) -> bytes:
         """The next message's mu-law: a batch, or more of it if the connection was slow."""
@@ -107,6 +116,8 @@ class AudioFeed:
             self._passage.base += lost  # the stream's own clock does not see what it is not sent
             self._cursor += lost
         end = min(self._until, self._cursor + self._longest)
+        if self._flushes and self._flushes[0] > self._cursor:
+            end = min(end, self._flushes[0])
         audio = self._ring.read(self._cursor, end)
         self._cursor = end
         return audio
