@@ -50,10 +50,10 @@ def _requests(speech: KnownSpeech) -> list[tuple[int, int, float]]:
     before = 0
     for span in speech.spans or (SpeechSpan(0, len(speech.mulaw), len(speech.mulaw)),):
         begin = max(before, span.begin - PRE_ROLL_MS * SAMPLES_PER_MS)
-        while span.decided_at - begin > longest:
+        until = min(span.decided_at, len(speech.mulaw))
+        while until - begin > longest:
             requests.append((begin, begin + longest, 0.0))
             begin += longest
-        until = min(span.decided_at, len(speech.mulaw))
         requests.append((begin, until, (span.decided_at - span.end) / SAMPLES_PER_MS))
         before = until
     return [request for request in requests if request[1] > request[0]]

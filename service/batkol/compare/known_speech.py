@@ -12,13 +12,15 @@ from batkol.audio.mulaw import SAMPLE_RATE
 class SpeechSpan(NamedTuple):
     """The samples [begin, end) in which the detector found speech; it knew of the end at `decided_at`.
 
-    `pauses` are the samples at which it reported a short silence, inside the speech or at its end.
+    `pauses` are the samples at which it reported a short silence, inside the speech or at its end; `resumed` those at
+    which it heard speech again after each of them, but the last.
     """
 
     begin: int
     end: int
     decided_at: int
     pauses: tuple[int, ...] = ()
+    resumed: tuple[int, ...] = ()
 
 
 class KnownSpeech(msgspec.Struct, frozen=True):

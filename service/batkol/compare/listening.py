@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
+from itertools import zip_longest
 from typing import Final, Protocol
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.compare.hearing import REACHES, Arrival, Hearing, measure, sentence
-from batkol.compare.known_speech import KnownSpeech
+from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
 from batkol.transcription.recognizers import Session
@@ -125,20 +126,21 @@ class _SoundPlayback:
         return self._answered.is_set() and self._ring.end >= len(self._speech.mulaw)
 
     def _turns(self) -> list[tuple[int, _Turn]]:
-        """Return what the detector says of the sound, with the samples at which it does."""
-        return [
+        """Return what the detector says of the sound, with the samples at which it does, in their order."""
+        turns = [
             turn
             for span in self._speech.spans
             for turn in (
                 (span.begin, _Turn.SPEAKS),
                 *((pause, _Turn.PAUSES) for pause in span.pauses),
-                *((pause + _FINALIZE, _Turn.HAS_SPOKEN) for pause in span.pauses[-1:]),
+                *((at, _Turn.HAS_SPOKEN) for at in _requests(span)),
                 (span.decided_at, _Turn.IS_SILENT),
             )
         ]
+        return sorted(turns, key=lambda turn: turn[0])
 
     def _turn(self, turn: _Turn) -> None:
-        """Do what a call does then: in a pause everything is sent, and behind the last word a final is asked for."""
+        """Do what a call does then: in a pause everything is sent, and in one that goes on a final is asked for."""
         if turn is not _Turn.SPEAKS:
             self._session.push_audio(self._ring.end, flush=True)
         if turn in {_Turn.SPEAKS, _Turn.IS_SILENT}:
@@ -153,6 +155,13 @@ class _SoundPlayback:
         self.arrivals.append(Arrival(self._now_ms(), heard))
         if heard.final and self._speech.spans and heard.end >= self._speech.end - REACHES:
             self._answered.set()
+
+
+def _requests(span: SpeechSpan) -> Iterator[int]:
+    """Return where a call asks for a final: in each pause that goes on, and never in mid-word."""
+    for pause, resumed in zip_longest(span.pauses, span.resumed):
+        if resumed is None or pause + _FINALIZE < resumed:
+            yield pause + _FINALIZE
 
 
 async def listen(

@@ -7,7 +7,14 @@ from typing import Final
 from batkol.audio import mulaw
 from batkol.audio.level import window_levels
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentQuiet, SpeechEnded, SpeechStarted
+from batkol.audio.segmenter import (
+    Segmenter,
+    SegmenterSettings,
+    SegmentQuiet,
+    SegmentResumed,
+    SpeechEnded,
+    SpeechStarted,
+)
 from batkol.compare.known_speech import SpeechSpan
 from batkol.vad.engine import VadEngine
 
@@ -16,15 +23,19 @@ QUIET_DB: Final = 35.0
 
 _STEP: Final = 10 * SAMPLES_PER_MS
 
+_HELD_MS: Final = 500
+"""How long an engine may go on hearing speech after the last sound."""
+
 
 def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> tuple[SpeechSpan, ...]:
-    """Return the spans of speech in mu-law. A span that goes on at the end of the sound ends there.
+    """Return the spans of speech in mu-law. Silence follows the sound, as on a line: the last span ends by it, too.
 
     A span ends with its last sound that is not quiet. In a noise that is louder than `QUIET_DB` below the speech, it
     ends where the engine says, which is later.
     """
     segmenter, window = Segmenter(settings), engine.window
-    padded = sound + mulaw.silence(-len(sound) % window)
+    heard = len(sound) + (settings.silence_ms + _HELD_MS) * SAMPLES_PER_MS
+    padded = sound + mulaw.silence(heard + -heard % window - len(sound))
     slot = engine.open()
     try:
         second = SAMPLE_RATE // window * window
@@ -36,21 +47,23 @@ def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> 
     finally:
         engine.close(slot)
     spans: list[SpeechSpan] = []
-    begin, pauses = 0, list[int]()
+    begin, pauses, resumed = 0, list[int](), list[int]()
     events = [
         event
         for number, score in enumerate(scores)
         for event in segmenter.append_score(score, number * window, (number + 1) * window)
     ]
-    for event in (*events, *segmenter.flush(len(sound))):
+    for event in (*events, *segmenter.flush(len(padded))):
         match event:
             case SpeechStarted(speech_at=at):
-                begin, pauses = at, []
+                begin, pauses, resumed = at, [], []
             case SegmentQuiet(decided_at=decided_at):
                 pauses.append(decided_at)
+            case SegmentResumed(decided_at=decided_at):
+                resumed.append(decided_at)
             case SpeechEnded(at=at, decided_at=decided_at):
                 end = _last_sound(sound, begin, min(at, len(sound)))
-                spans.append(SpeechSpan(begin, end, max(decided_at, end), tuple(pauses)))
+                spans.append(SpeechSpan(begin, end, max(decided_at, end), tuple(pauses), tuple(resumed)))
             case _:
                 pass
     return tuple(spans)

@@ -11,7 +11,7 @@ import pytest
 
 from batkol.audio.segmenter import SegmenterSettings
 from batkol.compare.comparison import Comparison, compared
-from batkol.compare.known_speech import KnownSpeech
+from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.compare.recognizers import ComparedRecognizer, open_recognizers
 from batkol.compare.running import chosen_probes, hear_all
 from batkol.compare.spans import find_spans
@@ -136,6 +136,23 @@ async def test_a_recognizer_of_another_vendor_is_compared_though_no_call_uses_it
     assert [each.counts.words for each in outcome.recognizers] == [12, 12]
     assert [each.counts.errors for each in outcome.recognizers] == [0, 0]
     assert outcome.recognizers[1].times["finals"].number == 3
+
+
+async def test_a_final_is_asked_for_in_a_pause_that_goes_on_and_never_in_mid_word() -> None:
+    """In mid-word it would cost Soniox the word, which no call asks it to lose."""
+    audio = script((("שלום", "לקבוע", "תודה"),), lead_ms=200, tail_ms=100)
+    first, second, last = audio.words
+    middle = (second.start + second.end) // 2
+    pauses = (middle - 136 * 8, last.end + 64 * 8)  # the first would have its request in the middle of the word
+    span = SpeechSpan(first.start, last.end, last.end + 480 * 8, pauses=pauses, resumed=(middle - 100 * 8,))
+    paused = KnownSpeech("1.wav", "1.wav", audio.text, audio.mulaw, (span,))
+    cut_off = KnownSpeech("2.wav", "2.wav", audio.text, audio.mulaw, (span._replace(pauses=pauses[:1]),))
+    async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
+        outcome = await compare(double, [SONIOX], [paused, cut_off], soniox=await other.start(), pace=2.0)
+        asked = sorted(len(session["finalizes"]) for session in other.stats()["sessions"])
+
+    assert outcome.recognizers[0].counts.errors == 0
+    assert asked == [0, 1]
 
 
 async def test_soniox_without_its_key_is_refused_with_the_variable_that_has_it() -> None:

@@ -17,14 +17,19 @@ def test_spans_end_with_the_words_and_have_the_pauses_in_them() -> None:
     ends = [utterance.end for utterance in audio.utterances]
     assert len(span.pauses) == 3
     assert all(0 < pause - end < 250 * MS for pause, end in zip(span.pauses, ends, strict=True))
+    assert len(span.resumed) == 2, "speech goes on after each pause but the last"
+    assert all(pause < again for pause, again in zip(span.pauses, span.resumed, strict=False))
 
 
-def test_a_longer_silence_ends_a_span_and_the_end_of_a_sound_the_last_one() -> None:
+def test_a_longer_silence_ends_a_span_and_so_does_that_behind_a_sound_which_is_cut_off_at_its_last_word() -> None:
     audio = script((("שלום", "אני"), ("תור", "מחר")), gap_ms=1500, lead_ms=0, tail_ms=0)
     first, last = find_spans(audio.mulaw, WebRtcEngine(), SegmenterSettings())
 
     assert abs(first.end - audio.utterances[0].end) <= 30 * MS
-    assert last.end <= last.decided_at <= len(audio.mulaw)
+    assert last.end <= len(audio.mulaw)
+    assert len(last.pauses) == 1
+    assert last.end < last.pauses[0] < last.decided_at
+    assert last.decided_at - last.end > 480 * MS, "the detector waits for as long as in a call"
 
 
 def test_silence_has_no_span() -> None:
