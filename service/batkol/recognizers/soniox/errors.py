@@ -44,6 +44,9 @@ PROXY: Final = "proxy"
 HALF_OPEN: Final = "half_open"
 """The reason when no ping is answered, though the socket is open."""
 
+_LONGEST: Final = 600
+"""Characters kept of Soniox's own words."""
+
 _CLOSED, _DEADLINE, _UNREADABLE = "closed", "deadline", "unreadable"
 
 REASONS: Final = tuple(
@@ -84,7 +87,8 @@ def ended(response: SonioxResponse, *, key: str) -> SpeechError:
     code, said = response.error_code or 0, f"{response.error_type}: {response.error_message}"
     if key:
         said = said.replace(key, "…")
-    return _error(f"{code} {said}", classify(code, said), f"soniox_{code}")
+    shown = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"  # a log line has it
+    return _error(f"{code} {shown}", classify(code, said), f"soniox_{code}")
 
 
 def refused(error: Exception) -> SpeechError:

@@ -46,3 +46,12 @@ def test_every_error_of_the_double_has_a_row(code: int) -> None:
 def test_the_page_tells_of_every_reason_and_a_remedy_is_for_a_reason_that_there_is() -> None:
     assert [reason for reason in REASONS if f"`{reason}`" not in PAGE] == []
     assert set(REMEDIES) <= set(REASONS)
+
+
+def test_of_a_long_message_a_screenful_is_kept_and_nothing_of_the_key() -> None:
+    said = f"{'x' * 595}a-key model {'x' * 900_000}"
+    error = ended(SonioxResponse(error_code=400, error_type="", error_message=said), key="a-key")
+
+    assert error.reason == "model"
+    assert len(str(error)) < 610
+    assert "a-" not in str(error)
