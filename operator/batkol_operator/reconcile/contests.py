@@ -53,7 +53,7 @@ class Contests:
     def waits(self, key: ObjectKey, digest: bytes, now: float, fields: str | None = None) -> bool:
         """Whether the other's values stand for now. `digest` is that of the wanted object, which is to be applied.
 
-        `fields` is the digest of the operator's fields as they are: it may apply again what nobody has changed.
+        `fields` is the digest of the operator's fields as they are: it may apply again what no client has changed.
         """
         turn = self._turns.get(key)
         if turn is None or turn.digest != digest or now >= turn.until or (fields and fields == turn.fields):
