@@ -20,7 +20,7 @@ def has_flags(settings: Settings) -> bool:
 
 
 def ineffective(settings: Settings) -> Iterator[str]:
-    """Return what somebody has set in vain, and what to do."""
+    """Return a sentence for each setting without effect, with what to do."""
     chosen = settings.stt_recognizer or settings.stt_recognizers_order
     if chosen and not settings.enable_streaming_stt and not has_flags(settings):
         yield (

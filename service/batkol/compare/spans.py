@@ -24,7 +24,7 @@ QUIET_DB: Final = 35.0
 _STEP: Final = 10 * SAMPLES_PER_MS
 
 _HELD_MS: Final = 500
-"""How long an engine may go on hearing speech after the last sound."""
+"""Milliseconds for which an engine may go on hearing speech after the last sound."""
 
 
 def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> tuple[SpeechSpan, ...]:

@@ -18,7 +18,7 @@ STREAMING: Final = "streaming"
 """The step of the streaming recognizers in the status."""
 
 SONIOX: Final = ".soniox.com"
-"""How the hosts of Soniox's regions end."""
+"""End of the names of Soniox's hosts."""
 
 
 def is_heard(watch: CallWatch) -> bool:
