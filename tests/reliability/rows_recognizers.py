@@ -126,6 +126,12 @@ FLAG: Final = (
             Step(choose(SONIOX), at_s=SENTENCES[0].word_s(7)),
         ),
         seen=Seen(then=(f"{TO_GOOGLE} {CHOSEN}", f"{TO_SONIOX} {CHOSEN}"), streams=(6, 8), quiet=True),
+        brief={
+            "talks": tuple(
+                replace(talk, utterances=tuple(words[:2] for words in talk.utterances)) for talk in SENTENCES
+            ),
+            "steps": (Step(choose(GOOGLE), at_s=0.8), Step(choose(SONIOX), at_s=4.2)),
+        },
     ),
     _row(
         "soniox-flag-refused",

@@ -35,7 +35,7 @@ def quietest(audio: bytes) -> int:
 
 
 def ends_loud(ring: Ring) -> bool:
-    """Whether the last 40 ms are loud beside the loudest 20 ms of the last second: the caller is in mid-word."""
+    """Whether the last 40 ms are loud beside the loudest 20 ms of the last second: in mid-word, that is."""
     count = min(_RECENT, (ring.end - ring.start) // WINDOW)
     levels = window_levels(ring.read(ring.end - count * WINDOW, ring.end), WINDOW)
     return count > 2 and max(levels[-2:]) > max(levels) * _LOUD

@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol, assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.audio.quiet import ends_loud
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.quiet import ends_loud, quiet_spot
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.recognizers.streaming.events import (
@@ -57,6 +58,8 @@ FINALIZE_S: Final = 0.136
 """Seconds from the detector's report of a pause, 64 ms after the last sample of speech, to the request for finals.
 
 Vendors' published latencies of finals count 200 ms of silence before that request."""
+
+_FINALIZE: Final = round(FINALIZE_S * SAMPLE_RATE)
 
 ASK_AGAIN_S: Final = 0.032
 """Seconds until a request for finals that would cut a word in two is considered again: a window of the detector."""
@@ -184,8 +187,8 @@ class Streaming:
             self._finalize_at = now + ASK_AGAIN_S
             return
         self._finalize_at = None
-        if self._session is not None:
-            self.flush()
+        if self._session is not None:  # the next word may have begun just now
+            self._session.push_audio(quiet_spot(self._ring, self._ring.end, _FINALIZE), flush=True)
             self._session.finalize()
 
     def is_silent(self, end: int) -> bool:
