@@ -148,7 +148,7 @@ class Operated:
     async def _rules(self) -> dict[str, str]:
         """The files of rules that the operator has made of the PrometheusRules."""
         found = await self.api.get("configmaps", f"--selector=prometheus-name={NAME}")
-        return dict(itertools.chain(*(each["data"].items() for each in found["items"])))
+        return dict(itertools.chain(*(each.get("data", {}).items() for each in found["items"])))  # none without rules
 
 
 @asynccontextmanager
