@@ -157,9 +157,14 @@ class Tenure:
         held = self._outbox.held
         if not self._room or not self._new.may_begin(held, self._clock()):
             return False
-        events = self._new.chosen(await self._outbox.next(), held, self._clock())
+        found = await self._outbox.next()
+        if not found and (waited_s := await self._outbox.held_back_s()) is not None:
+            self.held_back_s = waited_s
+            return False
+        found = found or await self._outbox.next()  # the transaction that held some back may have ended in between
+        events = self._new.chosen(found, held, self._clock())
         if not events:
-            self.held_back_s = await self._outbox.held_back_s()
+            self.held_back_s = await self._outbox.held_back_s() if found else None
             return False
         self.held_back_s, self._read_to = None, events[-1].at
         wanted = (each for each in events if each.data is not None and each.stream_sid not in held)
