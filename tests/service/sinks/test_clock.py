@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from batkol.backoff import Backoff
 from batkol.sinks.delivery import Delivered, DeliveryOutcome, Envelope, Later, Refused
+from batkol.sinks.outbox import SinkOutbox
 from batkol.sinks.settling import LONGEST_ASKED_S
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
@@ -83,6 +86,27 @@ async def test_events_that_a_clock_wrote_that_is_ahead_are_looked_for_while_they
         await until(lambda: len(receiver.ids) == 2)
     await engine.dispose()
     assert receiver.ids == [*ids_of(0, [0]), *ids_of(2, [0])]
+
+
+async def test_a_transaction_that_ends_between_two_questions_keeps_no_event_back(
+    where: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, engine, asked = ScriptedSink(), engine_without_timeout(where), SinkOutbox.held_back_s
+    limits = replace(PATIENT, poll_s=600.0, backlog_s=600.0)
+    async with draining(where, receiver.door(), limits=limits) as pod, engine.connect() as open_:
+        await until(lambda: pod.statistics[0].backlog)
+        await save(open_, batch_of([said(0, 1)]), CRM)
+        await write(where, [said(0, 2)])
+
+        async def after_its_end(outbox: SinkOutbox) -> float | None:
+            await open_.rollback()  # nothing was found to be next, and then nothing waits for it any more
+            return await asked(outbox)
+
+        monkeypatch.setattr(SinkOutbox, "held_back_s", after_its_end)
+        pod.wake()
+        await until(lambda: receiver.ids)
+    await engine.dispose()
+    assert receiver.ids == ids_of(2, [0])
 
 
 async def test_a_sink_that_a_pod_has_is_not_forgotten_because_the_clock_was_set_forward(where: Address) -> None:
