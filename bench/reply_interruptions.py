@@ -14,6 +14,7 @@ from batkol.simulators.voice.recognizer import GARBLE
 from batkol.speech.sameness import spoken
 from reply_callers import MachineLoad, Talk, conversations, quantile
 from reply_parties import Arrangement, World, world
+from support.speech.alignment import words_played
 from support.speech.hums import mm_hms
 
 ONSET_P50_S: Final = 0.6
@@ -43,11 +44,7 @@ class Interruption:
     @property
     def off_by(self) -> int:
         """Words that the history has more than the ear; negative: less. A word with a hole counts if one follows."""
-        at = 0
-        for word in self.heard:
-            if word in self.intended[at:]:
-                at = self.intended.index(word, at) + 1
-        return self.told - at
+        return self.told - words_played(self.intended, self.heard)
 
 
 async def interruptions(up: World, each: int, delay_ms: float, jitter_ms: float) -> tuple[list[Interruption], str]:
