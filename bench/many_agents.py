@@ -62,7 +62,7 @@ async def count(client: AsyncClient, kind: Any) -> int:
 
 
 async def create(client: AsyncClient, agents: int) -> None:
-    """Create them, eight at a time."""
+    """Create the agents, eight at a time."""
     at_once = asyncio.Semaphore(8)
 
     async def one(number: int) -> None:
@@ -97,7 +97,7 @@ async def retune(client: AsyncClient, agents: int, within_s: float) -> int:
 
 
 async def measure(agents: int, idle_s: float, folder: Path) -> None:
-    """Run it, and print."""
+    """Run the operator, and print what it takes."""
     async with ControlPlane(folder / "cluster") as control_plane:
         client = control_plane.client(namespace=NAMESPACE)
         await client.create(Namespace(metadata=ObjectMeta(name=NAMESPACE)))

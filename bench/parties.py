@@ -102,7 +102,7 @@ class Party(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Start it; return when it listens."""
+        """Start the server; return when it listens."""
 
 
 class Double(Party):

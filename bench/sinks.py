@@ -47,7 +47,7 @@ class Receiver:
         self.got = got
 
     async def deliver(self, event: Envelope) -> DeliveryOutcome:
-        """Take it."""
+        """Take the event."""
         self.got.add(event.id)
         return Delivered()
 

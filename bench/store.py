@@ -108,7 +108,7 @@ async def sustained(store: Store, rate: int, seconds: float) -> None:
 
 
 async def replayed(where: Address, folder: Path, finals: int) -> None:
-    """Journal them while the database is away, then let it be there."""
+    """Journal the finals while the database is away, then let it be there."""
     run = f"{int(time.time()) + 1:08x}"
     calls = [identity(call, run) for call in range(CALLS)]
     away = replace(settings(NOWHERE, folder), journal_dir=folder / "replay")

@@ -44,6 +44,8 @@ NO_SUBJECT = re.compile(
     r"Theirs|And|So|There)\b(?! (call|page|version|pod|service|process|stream))",
 )
 """Beginnings of a docstring that neither names a thing nor tells what to do."""
+NO_OBJECT = re.compile(r"(?!Whether\b)[A-Z][a-z]+ (it|them)\b")
+"""Beginnings that tell what to do, and not with what: "End it."."""
 UNITS = {"seconds": "second", "bytes": "byte", "latency": "second", "lag": "second", " ms": "millisecond"}
 """What a metric's name or unit ends in, and the word that its help text must then have."""
 
@@ -233,7 +235,7 @@ def test_every_docstring_begins_with_a_noun_or_a_verb(package: str) -> None:
         for name, tree in modules(PLAIN).items()
         if name.startswith(f"{package}/") and not name.startswith(STORED)
         for line, text in docstrings(tree)
-        if NO_SUBJECT.match(text.strip())
+        if NO_SUBJECT.match(text.strip()) or NO_OBJECT.match(text.strip())
     ] == []
 
 

@@ -7,7 +7,6 @@ number is digits or unknown, and what a caller has said is one line of JSON, wit
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -15,19 +14,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-Worded = TypeVar("Worded")
+from batkol.lead_bounds import lead_text
 
-LONGEST_VALUE: Final = 200
-"""Characters of one field of a lead, as JSON; a longer one is left out."""
-MOST_LEAD: Final = 4_000
-"""Characters of all of them."""
+Worded = TypeVar("Worded")
 
 ENDING: Final = 4
 """Digits of `{{caller_ending}}`."""
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([a-z_]+)(?:\s*:\s*([\w/+-]+))?\s*\}\}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 _NAMES: Final = ("time", "caller", "caller_ending", "called", "lead")
 _UNKNOWN: Final[Mapping[str, str]] = {"he": "לא ידוע", "": "unknown"}
@@ -106,24 +101,6 @@ class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
     def _worded(self, by_language: Mapping[str, Worded]) -> Worded:
         language = self.language.partition("-")[0].lower().replace("iw", "he")
         return by_language.get(language, by_language[""])
-
-
-def lead_text(lead: Mapping[str, Any]) -> str:
-    """Return the fields of a lead as one line of JSON, without invisible characters."""
-    text = msgspec.json.encode(bounded_lead(lead)).decode()
-    return "".join(each for each in text if unicodedata.category(each) not in _UNSEEN)
-
-
-def bounded_lead(lead: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a lead without those that are too long, or too many."""
-    kept: dict[str, Any] = {}
-    left = MOST_LEAD
-    for name, value in lead.items():
-        length = len(msgspec.json.encode({name: value}).decode())
-        if length <= min(LONGEST_VALUE, left):
-            left -= length
-            kept[name] = value
-    return kept
 
 
 def zone_of(name: str) -> ZoneInfo | None:

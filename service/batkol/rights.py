@@ -36,5 +36,5 @@ class Grant(NamedTuple):
     may: frozenset[Right]
 
     def __repr__(self) -> str:
-        """Return it without the token."""
+        """Return the grant without its token."""
         return f"Grant({self.name!r}, may={sorted(self.may)})"

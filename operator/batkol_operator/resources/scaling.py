@@ -105,7 +105,7 @@ def _horizontal_pod_autoscaler(agent: VoiceAgent) -> Manifest:
 
 
 def _scaled_object(agent: VoiceAgent) -> Manifest:
-    """Build it without `fallback`: while Prometheus is unreachable the number of pods stays."""
+    """Build the object without `fallback`: while Prometheus is unreachable the number of pods stays."""
     fewest, most = _bounds(agent)
     trigger = {
         "type": "prometheus",

@@ -9,7 +9,6 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from batkol.errors import UpstreamError
-from batkol.prompt_facts import PromptFacts
 
 
 class Role(StrEnum):
@@ -71,6 +70,14 @@ class AnsweredBy(msgspec.Struct, frozen=True):
 AnswerPart: TypeAlias = str | ToolCall | Usage | AnsweredBy
 
 
+class PromptFiller(Protocol):
+    """The facts of a call (`batkol.prompt_facts`): all that an answerer knows of them is that they fill a prompt."""
+
+    def fill(self, prompt: str) -> str:
+        """Return the prompt with the facts in the place of their names."""
+        ...
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A question to an answerer: the turn's text, and what was said before it."""
 
@@ -85,7 +92,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     said: str = ""
     """The answer's text so far, where tools were called in mid-answer."""
-    facts: PromptFacts | None = None
+    facts: PromptFiller | None = None
     """The facts that a prompt may name; those of `prompt` are in it already. None: nothing is known."""
     results: tuple[ToolResult, ...] = ()
     """The calls of tools in this turn so far, and what came of them: the answer goes on from there."""

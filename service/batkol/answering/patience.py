@@ -39,7 +39,7 @@ class AnswerPatience:
         self._begun = False
 
     async def wait(self, awaited: Awaitable[_Result]) -> _Result:
-        """Await it within the time that is left. Raises `AnswererError`; cancelling it cancels what is awaited."""
+        """Await `awaited` within the time that is left. Raises `AnswererError`; cancelling this cancels `awaited`."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:

@@ -26,7 +26,7 @@ class HttpListeners(NamedTuple):
 
 
 def http_listeners(service: Service) -> HttpListeners:
-    """Make them, and have them counted; once per process."""
+    """Make both listeners, and have their connections counted; once per process."""
     settings, metrics = service.settings, service.metrics
     made = HttpListeners(
         Connections(PUBLIC, limits.public(), on_closed=counting(service, PUBLIC)),

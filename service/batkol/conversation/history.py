@@ -14,7 +14,7 @@ import msgspec
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
 from batkol.conversation.tools.lead import SAVED, save_fields
 from batkol.conversation.tools.outcomes import MOVED, STILL_RUNNING, was_carried_out
-from batkol.prompt_facts import bounded_lead
+from batkol.lead_bounds import bounded_lead
 from batkol.tools.definition import SAVE_LEAD
 
 LONGEST: int = 200
@@ -102,7 +102,7 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def bounded(self) -> ConversationSoFar:
-        """Return it within the limits: another party wrote it."""
+        """Return the conversation within the limits: another party wrote it."""
         kept: list[HistoryMessage] = []
         left = MOST_TEXT
         for message in reversed(self.messages[-LONGEST:]):

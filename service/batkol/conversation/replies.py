@@ -89,7 +89,7 @@ class Replies:
             self.playout.unqueue(voiced)
 
     def cancel(self, attempt: int, why: Unsaid = Unsaid.INTERRUPTED) -> None:
-        """Throw it away; if it was interrupted, it is over with what was heard.
+        """Throw the attempt away; if it was interrupted, it is over with what was heard.
 
         `why` is for an announcement of which nothing was heard.
         """
@@ -119,7 +119,7 @@ class Replies:
             self._wasted.add(voiced.reply.usage)
 
     def interrupt(self, attempt: int) -> None:
-        """Silence it at once, and keep what was heard of it. It is still read, in case it goes on."""
+        """Silence the attempt at once, and keep what was heard of it. It is still read, in case it goes on."""
         voiced = self._voiced.get(attempt)
         if voiced is None or voiced.playing is None:
             return

@@ -39,7 +39,7 @@ class Doubles:
 
 
 def settings_of_demo(doubles: Doubles, live: Path, auth_token: str, others: Mapping[str, Any]) -> Settings:
-    """Return them: doubles in place of Google and the model, the flag in a file; `others` are of the store and voice.
+    """Return the settings: doubles in place of Google and the model, the flag in a file, and `others`: store and voice.
 
     The agent has no filler: all that the caller's ear hears of a turn is its reply.
     """

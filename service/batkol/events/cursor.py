@@ -20,7 +20,7 @@ class Cursor(NamedTuple):
     number: int
 
     def __str__(self) -> str:
-        """Return it as it is sent, and as `parse` reads it."""
+        """Return the text that is sent, and that `parse` reads."""
         return f"{self.boot}-{self.number}"
 
     @classmethod

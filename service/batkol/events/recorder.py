@@ -22,7 +22,7 @@ class NoRecorder:
     """A recorder that discards all records: `STORE=none`."""
 
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None:
-        """Forget it."""
+        """Discard the event."""
 
     def keep_status(self, status: FinalStatus, at: float) -> None:
-        """Forget it."""
+        """Discard the event."""

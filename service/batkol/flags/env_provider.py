@@ -20,5 +20,5 @@ class EnvProvider(InMemoryProvider):
         return flag_key == STREAMING_FLAG
 
     def get_metadata(self) -> Metadata:
-        """Name it as `FLAGS_PROVIDER` does."""
+        """Return the name that `FLAGS_PROVIDER` has for this provider."""
         return Metadata(name="env")

@@ -85,7 +85,7 @@ class InProcessFlagd(FlagdProvider):
         self._connector.flag_store = self.definitions  # type: ignore[assignment]  # it calls only update()
 
     def get_metadata(self) -> Metadata:
-        """Name it as `FLAGS_PROVIDER` does."""
+        """Return the name that `FLAGS_PROVIDER` has for this provider."""
         return Metadata(name="flagd")
 
     def defines(self, flag_key: str) -> bool:

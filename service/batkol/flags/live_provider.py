@@ -40,7 +40,7 @@ class LiveProvider(AbstractProvider):
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def get_metadata(self) -> Metadata:
-        """Name it as `FLAGS_PROVIDER` does."""
+        """Return the name that `FLAGS_PROVIDER` has for this provider."""
         return Metadata(name="live")
 
     def defines(self, flag_key: str) -> bool:

@@ -202,7 +202,7 @@ def _instead(now: Object | None, wanted: Object | None) -> Object | None:
 
 
 async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], where: str, kept: Kept) -> None:
-    """Put it back, and not give up at the first trouble: what is left flipped concerns callers."""
+    """Put the flag back, and not give up at the first trouble: what is left flipped concerns callers."""
     for attempt in range(_ATTEMPTS):
         try:
             await change()

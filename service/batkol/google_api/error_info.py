@@ -29,7 +29,7 @@ class ErrorInfo(msgspec.Struct, frozen=True):
 
 
 def of_trailers(trailers: Any) -> ErrorInfo | None:
-    """Read it from trailing metadata; None if there is none, or none that can be read."""
+    """Read the error info of trailing metadata; None if there is none, or none that can be read."""
     content = next((value for key, value in trailers or () if key == DETAILS), None)
     if content is None:
         return None
@@ -42,7 +42,7 @@ def of_trailers(trailers: Any) -> ErrorInfo | None:
 
 
 def of_details(details: Iterable[Any]) -> ErrorInfo | None:
-    """Read it from the details of a `google.rpc.Status`: the first that is one."""
+    """Read the error info of the details of a `google.rpc.Status`: the first that is one."""
     for detail in details:
         info: Any = error_details_pb2.ErrorInfo()
         try:

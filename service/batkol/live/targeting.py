@@ -155,7 +155,7 @@ class _Writing:
 
 
 def _try(rule: Json) -> None:
-    """Evaluate it once, as for a call: some steps depend on values that come up on the way."""
+    """Evaluate the rule once, as for a call: some steps depend on values that come up on the way."""
     try:
         TargetingRule(rule).evaluate(attributes_of("trial", _TRIAL))
     except OutOfStepsError:

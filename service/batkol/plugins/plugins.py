@@ -45,7 +45,7 @@ class Plugins:
         *,
         timings: PluginTimings = TIMINGS,
     ) -> Self:
-        """Start them, each on a thread of its own; `stack` ends them all at once.
+        """Start the plug-ins, each on a thread of its own; `stack` ends them all at once.
 
         Returns before any of their code is imported. Raises `ConfigurationError` for one that is not installed.
         """
@@ -62,7 +62,7 @@ class Plugins:
         return plugins
 
     async def stop(self) -> None:
-        """End them; those whose threads hang are left behind.
+        """End the plug-ins; those whose threads hang are left behind.
 
         The bus is closed: who follows it takes what waits and returns, and has `finish` seconds for that.
         """

@@ -28,7 +28,7 @@ class RecognitionFields(EnvironmentSettings):
     enable_streaming_stt: bool = Field(
         False, description="Value of the flag `streaming-stt` while no provider answers."
     )
-    stt_batch_ms: int = Field(150, ge=20, le=1000, description="Audio per message to Google, ms.")
+    stt_batch_ms: int = Field(150, ge=20, le=1000, description="Audio per message to a streaming recognizer, ms.")
     stt_partial_debounce_ms: int = Field(
         180, ge=0, le=2000, description="Least time between two partials of an utterance, ms."
     )
@@ -39,10 +39,10 @@ class RecognitionFields(EnvironmentSettings):
         description="Time after the end of speech at which the service promotes the newest interim, ms.",
     )
     stt_rotate_after_s: float = Field(
-        240.0, gt=0, description="Age from which the service replaces a stream in silence or at a final, s."
+        240.0, gt=0, description="Age from which the service replaces a stream to Google in silence or at a final, s."
     )
     stt_rotate_by_s: float = Field(
-        285.0, gt=0, description="Age at which the service replaces a stream in any case, s."
+        285.0, gt=0, description="Age at which the service replaces a stream to Google in any case, s."
     )
     stt_replay_limit_s: float = Field(
         10.0, ge=0, description="Most audio that the service sends again after a fault, s."
@@ -68,11 +68,11 @@ class RecognitionFields(EnvironmentSettings):
         "tries them after STT_RECOGNIZER fails.",
     )
     gcp_stt_language: str = Field(
-        "he-IL", description="BCP-47 language of the callers; the service sends Hebrew as Google's `iw-IL`."
+        "he-IL", description="BCP-47 language of the callers, for every recognizer; Google gets Hebrew as `iw-IL`."
     )
     gcp_stt_model: str = Field("default", description="Google's model; Hebrew has `default` and `command_and_search`.")
     stt_phrases: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Phrases that callers are likely to say, a JSON array of texts: hints to Google."
+        (), description="Phrases that callers are likely to say, a JSON array of texts: hints to recognizers."
     )
     gcp_stt_endpoint: str = Field(
         "", description="`host:port` of a region of Google's, or of the speech double, instead of Google's global host."

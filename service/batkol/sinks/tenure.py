@@ -272,7 +272,7 @@ class Tenure:
         return True
 
     async def _note(self, done: Settlement, at: OutboxPosition) -> None:
-        """Note it in the database, count it, and log a receiver that begins or ends to fail."""
+        """Note what was done in the database, count it, and log a receiver that begins or ends to fail."""
         await self._outbox.settle(done, at)
         self._tally.note(done)
         if done.held or done.postponed or done.releases:

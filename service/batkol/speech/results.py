@@ -59,7 +59,7 @@ class Portion(msgspec.Struct, frozen=True):
         return not self.dated and not self.words
 
     def within(self, sent: int) -> Portion:
-        """Return it with its times inside the audio that was sent: no recognizer has heard more.
+        """Return the portion with its times inside the audio that was sent: no recognizer has heard more.
 
         A call whose audio was committed up to a time that is still to come would be deaf until then.
         """

@@ -59,7 +59,7 @@ class BackgroundTask:
             await asyncio.wait({self._task})
 
     async def stop(self) -> None:
-        """End it for good, and wait until it is gone. Cancelling it stops the waiting only."""
+        """End the task for good, and wait until it is gone. Cancelling this stops the waiting only."""
         self._stopping = True
         self._disarm()
         if self._task is not None:

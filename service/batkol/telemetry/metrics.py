@@ -103,7 +103,7 @@ class Metrics:
         self.written = buckets(
             "batkol.audio.written",
             _FAST_S,
-            "Time from the last byte of a batch received to the batch written to gRPC, in seconds.",
+            "Time from the last byte of a batch received to the batch written to the recognizer, in seconds.",
         )
         self.loop_lag = buckets("batkol.audio.loop_lag", _FAST_S, "Delay of the event loop's timers, in seconds.")
         self.duration = buckets("batkol.calls.duration", _CALL_S, "Duration of calls, in seconds.")

@@ -1,4 +1,4 @@
-"""The spans of the streams to Google under one call: one each, from the request to its end, with how it ended.
+"""The spans of the recognizers' streams under one call: one each, from the request to its end, with how it ended.
 
 An utterance is not a child of a stream: one stream carries many, and at a seam two streams carry one. So utterances
 link to the streams that carried them.

@@ -271,7 +271,7 @@ def begin_step(tracer: Tracer, source: Source, under: Context, asked: int, model
 
 
 def end_step(span: Span, outcome: str, at: int, reason: str = "") -> None:
-    """End it."""
+    """End the span of a step."""
     span.set_attribute(names.OUTCOME, outcome)
     if reason:
         span.set_attribute(names.ERROR_TYPE, reason)

@@ -12,14 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from batkol.flags.flags import Decision
-from batkol.recognizers.streaming.events import (
-    AudioDropped,
-    RecognizerChanged,
-    StreamEnded,
-    StreamOpening,
-    StreamReplaced,
-    StreamRotated,
-)
+from batkol.recognizers.streaming.events import SharedStreamEvent
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
 from batkol.speech.utterance import Source, Utterance
 
@@ -162,12 +155,7 @@ TranscriptionEvent: TypeAlias = (
     | StepFailed
     | SessionOpened
     | SessionClosed
-    | StreamOpening
-    | StreamEnded
-    | StreamRotated
-    | StreamReplaced
-    | AudioDropped
-    | RecognizerChanged
+    | SharedStreamEvent
 )
 
 Observe: TypeAlias = Callable[[TranscriptionEvent], None]

@@ -19,7 +19,7 @@ class PendingWork:
         self._group = group
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Begin it; a call that is being cut off begins nothing, and drops it."""
+        """Begin `work`; a call that is being cut off begins nothing, and drops it."""
         try:
             task = self._group.create_task(work, name=name)
         except RuntimeError:  # the group is being cut off: `abandon` settles what this would have answered

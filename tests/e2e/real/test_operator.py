@@ -203,7 +203,8 @@ async def test_a_paused_agent_is_left_alone_and_says_so(operated: Installation) 
     await eventually(lambda: _reason(operated, "clinic", "Ready", "Paused"))
     await operated.kubectl.patch("clinic", recognition={"batchMilliseconds": 300})
     await operated.kubectl("delete", "service", "clinic")
-    await asyncio.sleep(2)
+    await operated.create("other")
+    await children_of(operated, "other")  # what the operator was to do before that is done
     assert await operated.get("service", "clinic") is None
     assert await _batch(operated, "clinic", 150)
 

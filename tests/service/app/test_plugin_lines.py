@@ -15,6 +15,8 @@ from batkol.plugins.contract import NotLiveError
 from batkol.twilio_api.control import CallControl
 from support.agent.talk import talking
 
+pytestmark = pytest.mark.virtual_time
+
 HALF = "שלום \ud83d"
 """What a program has that cuts a text in the middle of an emoji."""
 

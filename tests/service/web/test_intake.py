@@ -14,8 +14,14 @@ from support.http.raw_websocket import PING, RawWebSocket, close, frame, text
 from support.time.waiting import until
 
 SOUND = text("s" * 300)
-LONG_ENOUGH_S = 0.1
-"""For a message that is not held back to arrive."""
+
+
+async def others_arrive() -> None:
+    """Wait for a message that is sent now, over another call: what was sent before, and nothing holds back, is here."""
+    other = Listener(wanted=1)
+    async with call(other) as raw:
+        await raw.send(SOUND)
+        await until(lambda: other.texts)
 
 
 async def send(raw: RawWebSocket, messages: int, message: bytes = SOUND) -> None:
@@ -36,7 +42,7 @@ async def test_the_message_that_is_waited_for_brings_those_before_it() -> None:
     async with call(listener) as raw:
         await began(raw, listener)
         await send(raw, 7)
-        await asyncio.sleep(LONG_ENOUGH_S)
+        await others_arrive()
         before = len(listener.texts)
         await raw.send(SOUND)
         await until(lambda: len(listener.texts) == 8)
@@ -49,13 +55,13 @@ async def test_what_is_pulled_comes_at_once_and_counts() -> None:
     async with call(listener) as raw:
         await began(raw, listener)
         await send(raw, 3)
-        await asyncio.sleep(LONG_ENOUGH_S)
+        await others_arrive()
         assert listener.inlet is not None
         listener.wanted = 2
         listener.inlet.pull()
         pulled = len(listener.texts)
         await send(raw, 1)
-        await asyncio.sleep(LONG_ENOUGH_S)
+        await others_arrive()
         held = len(listener.texts)
         await send(raw, 1)
         await until(lambda: len(listener.texts) == 5)
@@ -133,7 +139,7 @@ async def test_a_close_frame_waits_for_a_pull_at_most() -> None:
     async with call(listener) as raw:
         await began(raw, listener)
         await raw.send(SOUND + frame(PING, b"?") + close(1000))
-        await asyncio.sleep(LONG_ENOUGH_S)
+        await others_arrive()
         held = list(listener.texts)
         assert listener.inlet is not None
         listener.inlet.pull()

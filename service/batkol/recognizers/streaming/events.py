@@ -1,7 +1,7 @@
 """Events of the streams under one session, as data, and the delegate of the session, which observes them.
 
-A new event is defined here, emitted where it happens (`stream_chain`, `backoff`), and matched by the observers that
-need it.
+A new event is defined here, emitted where it happens (`streams`, `chain_report`), and matched by the one that needs it:
+the session's owner, or, of a `SharedStreamEvent`, an observer of the call.
 """
 
 from __future__ import annotations
@@ -84,18 +84,12 @@ class AudioDropped(msgspec.Struct, frozen=True):
     ms: int
 
 
-StreamEvent: TypeAlias = (
-    StreamOpening
-    | StreamEnded
-    | StreamAnswered
-    | StreamFailed
-    | AudioLost
-    | StreamRotated
-    | StreamReplaced
-    | AudioDropped
-    | RecognizerChanged
-    | ChangeFailed
+SharedStreamEvent: TypeAlias = (
+    StreamOpening | StreamEnded | StreamRotated | StreamReplaced | AudioDropped | RecognizerChanged
 )
+"""Those that the session's owner passes on to the observers of the call."""
+
+StreamEvent: TypeAlias = SharedStreamEvent | StreamAnswered | StreamFailed | AudioLost | ChangeFailed
 
 CHOSEN: Final = "chosen"
 """The reason of a change of recognizers by the flag, or back to the one that the call prefers."""

@@ -115,7 +115,7 @@ def _text(body: bytes) -> str:
 
 
 def _malformed(why: str = "") -> UpstreamError:
-    """Raise it `from None`: the cause may quote the body, and with it the transcript."""
+    """Return an error to be raised `from None`: the cause may quote the body, and with it the transcript."""
     what = "Whisper's answer is not the expected JSON" + (f": {why}" if why else "")
     remedy = f"WHISPER_URL is no server with OpenAI's /v1/audio/transcriptions: correct it, {_RESTART}"
     return UpstreamError(what, reason="malformed", retryable=False, remedy=remedy)

@@ -47,7 +47,7 @@ class Internal:
             return await batkol.statuses()
 
     async def with_scope(self) -> Internal:
-        """Return it with the scope of all pods, where the agent has several: any of them may take a call.
+        """Return the same access with the scope of all pods, where the agent has several: any of them may take a call.
 
         Raises `ClientError`. Cancelling it loses nothing.
         """

@@ -28,7 +28,7 @@ def sign(token: str, url: str, fields: Iterable[tuple[str, str]] = ()) -> str:
 
 
 def as_given(url: str) -> str:
-    """Return it unchanged."""
+    """Return the URL unchanged."""
     return url
 
 

@@ -126,7 +126,7 @@ class Embedded:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:
-        """End it in good order, if it runs."""
+        """End the server in good order, if it runs."""
         self._detach_from_shell()
         shutil.rmtree(self._sockets, ignore_errors=True)
 

@@ -216,7 +216,7 @@ class JournalFile:
         return _file_of(self.path), _file_of(wal_of(self.path))
 
     def close(self) -> None:
-        """Close it; SQLite moves the log into the file, where it can, and removes it. Raises nothing."""
+        """Close the file; SQLite moves the log into the file, where it can, and removes it. Raises nothing."""
         try:
             self._connection.close()
         except sqlite3.ProgrammingError:  # a defect of this module

@@ -23,7 +23,7 @@ class Reserve:
     """One file of zeros, opened once."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, and take the room if there is any. Raises `OSError`: it cannot be opened."""
+        """Open the file, and take the room if there is any. Raises `OSError`: it cannot be opened."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.is_held = False
         self.claim()

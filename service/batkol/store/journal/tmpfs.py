@@ -44,7 +44,7 @@ class FileCalls:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
     def lock(self, file: int) -> None:
-        """Have it alone, or raise `BlockingIOError`."""
+        """Lock the file for this process alone, or raise `BlockingIOError`."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def size(self, file: int) -> int:
@@ -60,7 +60,7 @@ class FileCalls:
         return os.pwrite(file, data, offset)
 
     def truncate(self, file: int, size: int) -> None:
-        """Cut it to `size` bytes."""
+        """Cut the file to `size` bytes."""
         os.ftruncate(file, size)
 
     def is_at(self, path: Path, file: int) -> bool:
@@ -75,7 +75,7 @@ class MemoryFile:
     """One file, which only this process has. `append` is called by the event loop. All raise `OSError`."""
 
     def __init__(self, folder: Path, calls: FileCalls | None = None) -> None:
-        """Open it. Raises `OSError`: the folder is another user's, cannot be made, or is in use."""
+        """Open the file. Raises `OSError`: the folder is another user's, cannot be made, or is in use."""
         self._calls = calls or FileCalls()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
@@ -142,7 +142,7 @@ class MemoryFile:
         self._file, self.size = fresh, len(kept)
 
     def close(self) -> None:
-        """Close it; one that holds nothing leaves nothing behind."""
+        """Close the file; one that holds nothing leaves nothing behind."""
         if not self.size:
             self.path.unlink(missing_ok=True)
         os.close(self._file)

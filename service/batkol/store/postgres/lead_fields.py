@@ -36,7 +36,7 @@ SELECT leads.id FROM leads
 JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (agent text, caller_number text) USING (agent, caller_number)
 ORDER BY leads.agent, leads.caller_number FOR NO KEY UPDATE OF leads
 """)
-"""Behind it, `SAVE_LEAD_FIELDS` sees what another writer saved."""
+"""After this statement `SAVE_LEAD_FIELDS` sees what another writer saved."""
 
 SAVE_LEAD_FIELDS: Final = text("""
 UPDATE leads SET fields = leads.fields || newer.fields, updated_at = now()
