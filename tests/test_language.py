@@ -228,6 +228,14 @@ def test_no_text_speaks_of_persons_that_are_not_there(package: str) -> None:
     ] == []
 
 
+def test_no_text_of_the_console_speaks_of_persons_that_are_not_there() -> None:
+    paths = sorted((ROOT / "service/batkol/web/console").rglob("*.*"))
+    texts = {path.name: path.read_text(encoding="utf-8") for path in paths if path.suffix in {".js", ".css", ".html"}}
+
+    assert [(name, found[0]) for name, text in texts.items() for found in NO_PERSON.finditer(text)] == []
+    assert len(texts) > 40
+
+
 @pytest.mark.parametrize("package", PLAIN)
 def test_every_docstring_begins_with_a_noun_or_a_verb(package: str) -> None:
     assert [

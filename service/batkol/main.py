@@ -103,7 +103,7 @@ def serve(context: typer.Context, env_file: EnvFileOption = None) -> None:  # no
     finally:
         logs.close()
     if settings.plugins:
-        leave_threads()
+        abandon_threads()
 
 
 def _end(*_: object) -> None:
@@ -140,7 +140,7 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
         structlog.get_logger().info("[CFG] start abandoned: the process received a signal to end")
 
 
-def leave_threads() -> None:
+def abandon_threads() -> None:
     """End the process at once if a thread of a plug-in is left: the interpreter waits for those of thread pools."""
     others = (each for each in threading.enumerate() if each is not threading.main_thread())
     if any(each.name.startswith("plugin.") or not each.daemon for each in others):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,19 @@ def test_the_documentation_has_every_setting() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 
     assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in page] == []
+
+
+def test_the_documentation_has_the_default_of_every_number_and_switch() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| `([^`]+)` \|", page, re.MULTILINE))
+    defaults = {
+        name.upper(): f"{field.default:g}" if not isinstance(field.default, bool) else str(field.default).lower()
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, int | float) and f"| `{name.upper()}` |" in page
+    }
+
+    assert {name: (rows.get(name), default) for name, default in defaults.items() if rows.get(name) != default} == {}
+    assert len(defaults) > 30
 
 
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

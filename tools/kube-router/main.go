@@ -74,7 +74,7 @@ func run(ctx context.Context, kubeconfig, node, services string) error {
 	}
 	beats := make(chan *healthcheck.ControllerHeartbeat)
 	go func() {
-		for range beats { // nobody asks how it is
+		for range beats { // no part asks how it is
 		}
 	}()
 	var running sync.WaitGroup

@@ -74,7 +74,7 @@ class OwnedObjects:
         """Have the next pass apply every object."""
         self._applied.clear()
 
-    def leave(self) -> None:
+    def pause(self) -> None:
         """Leave the objects to others: what they change until the next pass applies everything is no contest."""
         self.invalidate()
         self.contests = Contests()

@@ -136,7 +136,7 @@ class Reconciler:
 
     async def _pass(self, body: Body, trace: PassTrace, now: float) -> PassOutcome:
         if (body["metadata"].get("annotations") or {}).get(names.PAUSED) == "true":
-            self._objects.leave()
+            self._objects.pause()
             await self._status.write_paused(body, trace)
             return PassOutcome("paused", self._context.resync_s)
         generation = int(body["metadata"].get("generation", 0))

@@ -15,7 +15,7 @@ import msgspec
 from batkol.answering import refusals
 from batkol.answering.answerer import AnswererError, Question, Tool, Usage
 from batkol.answering.sse import EndlessError, EventReader
-from batkol.answering.tool_calls import ExcessError, ToolCallDelta, ToolCalls, told
+from batkol.answering.tool_calls import ExcessError, ToolCallDelta, ToolCalls, tool_messages
 from batkol.answers import UNREADABLE
 
 LARGEST: Final = 4 << 20
@@ -66,11 +66,11 @@ def request_body(question: Question, *, model: str, prompt: str, options: Mappin
     if told_first := question.prompt or prompt:
         messages.append({"role": "system", "content": told_first})
     for each in question.history:
-        messages += told(each.results)
+        messages += tool_messages(each.results)
         if each.text.strip():
             messages.append({"role": each.role.value, "content": each.text})
     messages.append({"role": "user", "content": question.text})
-    messages += told(question.results, question.said)
+    messages += tool_messages(question.results, question.said)
     tools = {"tools": [_offered(tool) for tool in question.tools]} if question.tools else {}
     return msgspec.json.encode({"model": model, "messages": messages, "stream": True, **tools, **options})
 

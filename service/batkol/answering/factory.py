@@ -57,13 +57,13 @@ class Answerers:
         alone = self._alone(name)
         if not spec.then:
             return alone
-        told = partial(self._parts.on_failover, name)
+        on_failover = partial(self._parts.on_failover, name)
         return BehindAnswerer(
             alone,
             self._whole(spec.then),
             names=(name, spec.then),
             after_ms=spec.then_after_ms,
-            on_failover=told,
+            on_failover=on_failover,
         )
 
     def _alone(self, name: str) -> Answerer:

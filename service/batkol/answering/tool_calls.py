@@ -135,7 +135,7 @@ def is_object(text: str) -> bool:
         return False
 
 
-def told(results: Sequence[ToolResult], said: str = "") -> Iterator[dict[str, Any]]:
+def tool_messages(results: Sequence[ToolResult], said: str = "") -> Iterator[dict[str, Any]]:
     """Yield the messages of tool calls and their results; `said` is the text that came with the calls.
 
     Each call has an id of its own, whatever the server gave: none, one twice, or one that is too long. Servers put the

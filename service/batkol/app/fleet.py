@@ -33,7 +33,7 @@ def fleet(service: Service, patience: Patience = PRODUCTION) -> Fleet:
     return Fleet(addresses, own, patience.fleet, pods)
 
 
-async def tell_end(service: Service, call_sid: str) -> None:
-    """Tell the other pods that this one has ended a call, of which Twilio will ask one of them."""
-    if service.peer_ends is not None and await service.peer_ends.tell(call_sid):
-        service.calls.told(call_sid)
+async def announce_end(service: Service, call_sid: str) -> None:
+    """Announce to the other pods that this one has ended a call, of which Twilio will ask one of them."""
+    if service.peer_ends is not None and await service.peer_ends.announce(call_sid):
+        service.calls.note_announced(call_sid)

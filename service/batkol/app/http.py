@@ -9,7 +9,7 @@ from starlette.routing import WebSocketRoute
 
 from batkol import __version__
 from batkol.app import gauges
-from batkol.app.fleet import tell_end
+from batkol.app.fleet import announce_end
 from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
@@ -145,7 +145,7 @@ def _services(service: Service) -> Services:
         recorder=service.store.recorder,
         agent=service.agent,
         telephone=service.telephone,
-        tell_end=partial(tell_end, service),
+        announce_end=partial(announce_end, service),
     )
 
 

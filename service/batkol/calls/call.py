@@ -10,7 +10,7 @@ import structlog
 from batkol.audio.segmenter import SpeechEvent
 from batkol.calls.audio import CallAudio
 from batkol.calls.deadline import Deadline
-from batkol.calls.hearing import hear
+from batkol.calls.speech_events import pass_on
 from batkol.calls.limits import ECHO_S
 from batkol.calls.line_end import LineEnd
 from batkol.calls.pace import FloodError, PhonePace
@@ -268,7 +268,7 @@ class Call:
             if self.ended_by in MOVED:
                 tasks.create_task(self._close(socket), name="call.close")
             elif self.redials:
-                tasks.create_task(self._services.tell_end(self.identity.call_sid), name="call.tell_end")
+                tasks.create_task(self._services.announce_end(self.identity.call_sid), name="call.announce_end")
             await self._vad.finish()
             await self.transcription.finish()
 
@@ -296,4 +296,4 @@ class Call:
 
     def _on_speech(self, event: SpeechEvent) -> None:
         if not self._vad_closed:
-            hear(self.transcription, event)
+            pass_on(event, self.transcription)

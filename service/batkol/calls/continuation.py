@@ -99,20 +99,20 @@ class Continuations:
         if known is not None and known.stream >= newest:
             return known
         streams, stored = await self._found(call_sid, newest)
-        told = [*self.own.of(call_sid, but=stream_sid), *streams]
-        told = [each for each in told if each.stream_sid != stream_sid]
-        best = self._best(told)
+        found = [*self.own.of(call_sid, but=stream_sid), *streams]
+        found = [each for each in found if each.stream_sid != stream_sid]
+        best = self._best(found)
         if stored is not None and (best is None or best.stream < newest):
-            return self._told(newest, stored)
+            return self._stream_so_far(newest, stored)
         if best is not None:
             return best
-        refused = {each.stream for each in told}
+        refused = {each.stream for each in found}
         if marked and not refused.issuperset(range(1, newest + 1)):
             log.warning(
                 "[AGENT] call goes on without its history, which no pod and no record has; the caller is not greeted",
                 call_sid=call_sid,
             )
-            return self._told(newest, ConversationSoFar(greeted=True))
+            return self._stream_so_far(newest, ConversationSoFar(greeted=True))
         return None
 
     async def _found(self, call_sid: str, newest: int) -> SearchResult:
@@ -147,18 +147,18 @@ class Continuations:
     def _read(self, answers: Iterable[bytes]) -> Iterable[StreamSoFar]:
         for answer in answers:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                for told in msgspec.json.decode(answer, type=list[StreamSoFar])[:10]:
-                    if told.agent == self._agent:
-                        bounded = told.conversation and told.conversation.bounded()
-                        yield msgspec.structs.replace(told, conversation=bounded)
+                for stream in msgspec.json.decode(answer, type=list[StreamSoFar])[:10]:
+                    if stream.agent == self._agent:
+                        bounded = stream.conversation and stream.conversation.bounded()
+                        yield msgspec.structs.replace(stream, conversation=bounded)
 
-    def _told(self, stream: int, conversation: ConversationSoFar) -> StreamSoFar:
+    def _stream_so_far(self, stream: int, conversation: ConversationSoFar) -> StreamSoFar:
         return StreamSoFar(agent=self._agent, stream_sid="", stream=stream, conversation=conversation)
 
     @staticmethod
     def _best(streams: Iterable[StreamSoFar]) -> StreamSoFar | None:
-        told = [each for each in streams if each.conversation is not None]
-        return max(told, key=lambda each: each.stream, default=None)
+        known = [each for each in streams if each.conversation is not None]
+        return max(known, key=lambda each: each.stream, default=None)
 
     @staticmethod
     async def _end(search: _Search) -> None:

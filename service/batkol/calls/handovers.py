@@ -77,7 +77,7 @@ class Handovers:
         here = self._calls.get(call_sid)
         if here is not None and here.conversation is not None and here.identity.agent == self._agent:
             so_far = here.conversation.so_far(over=bool(here.ended_by))
-            found[here.identity.stream] = self._told(here.identity, so_far)
+            found[here.identity.stream] = self._stream_so_far(here.identity, so_far)
         return [each for each in found.values() if each.stream_sid != but]
 
     def _remember(self, stream: Identity, conversation: ConversationSoFar | None) -> None:
@@ -87,12 +87,12 @@ class Handovers:
         self._forget(now)
         remembered = self._ended.setdefault(stream.call_sid, _Remembered())
         remembered.until = now + REMEMBERED_S
-        remembered.streams[stream.stream] = self._told(stream, conversation)
+        remembered.streams[stream.stream] = self._stream_so_far(stream, conversation)
         if len(remembered.streams) > MOST_STREAMS:
             del remembered.streams[min(remembered.streams)]
         self._ended.move_to_end(stream.call_sid)
 
-    def _told(self, stream: Identity, conversation: ConversationSoFar | None) -> StreamSoFar:
+    def _stream_so_far(self, stream: Identity, conversation: ConversationSoFar | None) -> StreamSoFar:
         return StreamSoFar(
             agent=self._agent, stream_sid=stream.stream_sid, stream=stream.stream, conversation=conversation
         )

@@ -92,10 +92,10 @@ class EndedCalls:
         ended = self._ended.get(call_sid)
         if ended is None or not ended.hung_up:
             return False
-        self.told(call_sid)  # this is what was waited for
+        self.note_announced(call_sid)  # this is what was waited for
         return True
 
-    def told(self, call_sid: str) -> None:
+    def note_announced(self, call_sid: str) -> None:
         """The pod that Twilio asks about this call knows of its end, or all pods do."""
         ended = self._ended.get(call_sid)
         if ended is not None:

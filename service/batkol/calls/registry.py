@@ -165,9 +165,9 @@ class CallRegistry:
         if call_sid not in self._live:
             self._ended.add(call_sid, begun=-1.0, now=self._loop.time(), hung_up=True)
 
-    def told(self, call_sid: str) -> None:
+    def note_announced(self, call_sid: str) -> None:
         """Every other pod knows that this call was ended here, so this one need not stay to be asked."""
-        self._ended.told(call_sid)
+        self._ended.note_announced(call_sid)
 
     def _begun(self, call: Call) -> float:
         """Return the start of a call's stream, in unix seconds."""

@@ -31,7 +31,7 @@ from batkol.transcription.recognizers import Recognizers
 from batkol.vad.scheduler import VadScheduler
 
 
-async def _tell_nobody(_: str) -> None:
+async def _announce_nowhere(_: str) -> None:
     pass
 
 
@@ -66,7 +66,7 @@ class Services:
     agent: Agent | None = None
     """The agent that speaks to the callers; None: the service only hears."""
     telephone: Telephone = field(default_factory=Telephone)
-    tell_end: Callable[[str], Coroutine[Any, Any, None]] = _tell_nobody
+    announce_end: Callable[[str], Coroutine[Any, Any, None]] = _announce_nowhere
     """Tells the other pods that this one has ended a call, before Twilio asks any of them; bounded, raises nothing."""
 
     def telephone_of(self, identity: Identity, trace: CallTrace) -> Telephone:

@@ -64,7 +64,7 @@ class Page:
             case ShownPiece(text):
                 self.say(text)
             case TriedTool():
-                self.note(told(part, carried_out=self._tools))
+                self.note(tool_line(part, carried_out=self._tools))
             case FailedAttempt(error):
                 self.note(without_steering(error))
 
@@ -93,7 +93,7 @@ class Page:
         self._out.file.flush()
 
 
-def told(tried: TriedTool, *, carried_out: bool) -> str:
+def tool_line(tried: TriedTool, *, carried_out: bool) -> str:
     """Return what became of a call of a tool."""
     done = tried.outcome if not tried.counts else "called" if carried_out else "would call"
     arguments = without_steering(short(tried.call.arguments))

@@ -103,7 +103,7 @@ class TextCall:
         self._unix_time = unix_time
         self._unanswered = ""
         if agent.greeting:
-            self.history.hear(self.history.add_agent(), agent.greeting)
+            self.history.set_heard(self.history.add_agent(), agent.greeting)
 
     async def aclose(self) -> None:
         """End the tools that still run."""
@@ -248,7 +248,7 @@ class _Heard:
             self._history.add_caller(self._turn.caller)
             self._entry = self._history.add_agent(self._tools.answered())
         self._turn.pieces.append(piece)
-        self._history.hear(self._entry, self._turn.text)
+        self._history.set_heard(self._entry, self._turn.text)
 
 
 def _sum(one: Usage | None, other: Usage) -> Usage:

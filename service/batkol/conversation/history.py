@@ -174,11 +174,11 @@ class History:
             newest.text = corrected(newest.text, before, text)
 
     def add_agent(self, tools: ToolsOfTurn | None = None) -> Entry:
-        """Open the entry of a reply; `hear` writes it. `tools` are those of its turn."""
+        """Open the entry of a reply; `set_heard` writes it. `tools` are those of its turn."""
         return self._add(Entry(Role.AGENT, "", tools))
 
     @staticmethod
-    def hear(entry: Entry, text: str) -> None:
+    def set_heard(entry: Entry, text: str) -> None:
         """Write what the caller heard of a reply."""
         entry.text = text
 

@@ -131,7 +131,7 @@ class Replies:
         voiced.hold()
         voiced.interrupted_at = voiced.heard_at(playing, position)
         voiced.playing, voiced.dry = None, False
-        heard = self.playout.hear(voiced)
+        heard = self.playout.record_heard(voiced)
         if voiced.sounded:
             self._outlet.observe(events.ReplyCut(voiced.reply_id, voiced.turn, heard))
 
@@ -251,6 +251,6 @@ class Replies:
             self._put(inputs.ReplyPlayed(voiced.attempt, owes_text, broke=bool(voiced.fault)))
 
     def _settle(self, voiced: Voiced) -> None:
-        self._outlet.observe(settled(voiced, self.playout.hear(voiced)))
+        self._outlet.observe(settled(voiced, self.playout.record_heard(voiced)))
         self.playout.place_marks(voiced)
         voiced.playing = None  # they know each other, and nothing may keep their sound

@@ -127,14 +127,14 @@ class ReplyPlayout:
         voiced = self.audible
         if voiced is not None and voiced.playing is not None and voiced.entry is not None:
             heard = voiced.track.heard(voiced.heard_at(voiced.playing, self._outlet.line.position))
-            self._history.hear(voiced.entry, heard)
+            self._history.set_heard(voiced.entry, heard)
 
-    def hear(self, voiced: Voiced) -> str:
-        """Write what was heard of it into the history."""
+    def record_heard(self, voiced: Voiced) -> str:
+        """Write what was heard of a reply that is over into the history, and return it."""
         track, at = voiced.track, voiced.interrupted_at
         heard = track.heard(track.samples if at is None else at)
         if voiced.entry is not None:
-            self._history.hear(voiced.entry, heard)
+            self._history.set_heard(voiced.entry, heard)
         return heard
 
     def _piece_began(self, voiced: Voiced, number: int) -> None:

@@ -30,8 +30,8 @@ class PeerEnds:
         self._others = others
         self._keys = keys
 
-    async def tell(self, call_sid: str) -> bool:
-        """Tell every other pod that this call was ended here; return whether each of them knows.
+    async def announce(self, call_sid: str) -> bool:
+        """Announce to every other pod that this call was ended here; return whether each of them knows.
 
         Raises nothing: a pod without the news asks when Twilio asks it. Cancelling it closes the connections.
         """

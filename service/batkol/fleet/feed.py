@@ -96,7 +96,7 @@ class FleetFeed:
         """Whether a reader has all that the pods had kept for it when they were followed."""
         return not reader.merge.catching_up and all(self._at.get(boot, 0) >= n for boot, n in self._kept.items())
 
-    def leave(self, reader: FleetReader) -> None:
+    def remove(self, reader: FleetReader) -> None:
         """Remove a reader."""
         for task in self._readers.pop(reader, ()):
             task.cancel()
@@ -160,7 +160,7 @@ class FleetFeed:
             self._follow(address)
         self._resolved = True
         self._lose_absent()
-        self._tell()
+        self._announce_peers()
 
     def _follow(self, address: Endpoint) -> None:
         if self._group is not None:
@@ -249,9 +249,9 @@ class FleetFeed:
     def _on_asked(self, address: Endpoint) -> None:
         if address == self._own.at:
             self._own_asked.set()
-        self._tell()
+        self._announce_peers()
 
-    def _tell(self) -> None:
+    def _announce_peers(self) -> None:
         if self._resolved and self._members.is_settled:
             self._settled.set()
         peers = self._members.peers()

@@ -80,7 +80,7 @@ class Fleet:
             await feed.join(reader)
             yield feed
         finally:
-            feed.leave(reader)
+            feed.remove(reader)
             if not len(feed) and self._feeds.get(asking, (None, None))[0] is feed:
                 self._end(asking)
 

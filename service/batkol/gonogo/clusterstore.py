@@ -212,8 +212,8 @@ async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], w
             if attempt < _ATTEMPTS - 1:
                 await asyncio.sleep(BACKOFF.wait_s(attempt))
                 continue
-            told = f"{STREAMING_FLAG} in {where} could NOT be restored: the value is the rehearsal's."
-            raise FlagStoreError(" ".join(filter(None, (told, kept.hint, str(error))))) from error
+            what = f"{STREAMING_FLAG} in {where} could NOT be restored: the value is the rehearsal's."
+            raise FlagStoreError(" ".join(filter(None, (what, kept.hint, str(error))))) from error
         kept.drop()
         return
 

@@ -183,7 +183,7 @@ class Rehearsal:
         except FlagNotFlippableError as error:
             self.checks.append(checks.in_effect(part, streaming=streaming, seconds=None, detail=str(error)))
             return False
-        self._tell_where_it_is_kept(store)
+        self._report_where_it_is_kept(store)
         states = await self._statuses()
         while not _have(states, revision) and loop.time() - begun < self._deadline_s:
             await asyncio.sleep(_LOOK_S)
@@ -193,7 +193,7 @@ class Rehearsal:
         self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds, detail=why))
         return seconds is not None
 
-    def _tell_where_it_is_kept(self, store: FlagStore) -> None:
+    def _report_where_it_is_kept(self, store: FlagStore) -> None:
         if store.kept is not None and store.kept != self._kept:
             self._kept = store.kept
             self._write_line(

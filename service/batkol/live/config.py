@@ -208,9 +208,9 @@ class Live:
             reply = self._means.without(reply)
         else:
             self._report(REPLY, ())
-        self._take_reply(reply)
+        self._apply_reply(reply)
 
-    def _take_reply(self, reply: ReplySettings) -> None:
+    def _apply_reply(self, reply: ReplySettings) -> None:
         if reply != self.reply:
             self.reply = reply
             self._applied_at[REPLY] = _now()

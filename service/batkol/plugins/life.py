@@ -96,7 +96,7 @@ class PluginLife:
         return 0.0
 
     def _answer(self) -> None:
-        self._tell(self._answered)
+        self._call_service(self._answered)
 
     def _answered(self) -> None:
         self._asked_at = None
@@ -113,13 +113,13 @@ class PluginLife:
         except BaseException as error:  # noqa: BLE001 -- of any class; it is raised where the plug-in is supervised
             self._error = None if isinstance(error, asyncio.CancelledError) else error
         finally:
-            self._tell(self._ended.set)
+            self._call_service(self._ended.set)
 
     async def _live(self, function: Callable[[PluginHost], Any]) -> None:
         self._main = asyncio.current_task()
         if self._stopping:
             return
-        self._tell(self.begun.set)
+        self._call_service(self.begun.set)
         working = function(self._batkol)
         if not inspect.isawaitable(working):
             raise PluginFailedError("the entry point is not an asynchronous function of one parameter")
@@ -134,7 +134,7 @@ class PluginLife:
         """Note an error in a task or a callback that no code waits for."""
         error = context.get("exception")
         fault = "a task that was never awaited" if error is None else foreign_fault_of(error)
-        self._tell(self._on_fault, fault, [] if error is None else frames_of(error))
+        self._call_service(self._on_fault, fault, [] if error is None else frames_of(error))
 
     def _cancel(self) -> None:
         if self._main is not None:
@@ -148,7 +148,7 @@ class PluginLife:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(callback)
 
-    def _tell(self, callback: Callable[..., object], *about: object) -> None:
+    def _call_service(self, callback: Callable[..., object], *about: object) -> None:
         """Call back on the event loop of the calls."""
         with suppress(RuntimeError):  # it is closed: the service is over
             self._service.call_soon_threadsafe(callback, *about)

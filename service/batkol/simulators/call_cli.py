@@ -145,11 +145,11 @@ async def _heard(
 
 def _may_be_heard(recording: Recording | None, console: Console) -> bool:
     if recording is not None and recording.is_faint:
-        told = f"   No service can have heard a word: {recording.name} {recording.level}. Record it louder."
-        console.print(Text(told, "red"), soft_wrap=True)
+        line = f"   No service can have heard a word: {recording.name} {recording.level}. Record it louder."
+        console.print(Text(line, "red"), soft_wrap=True)
         return False
-    told = "   Give --internal, the service's internal API, to read what was recognized and whether the call was heard."
-    console.print(Text(told, "dim"), soft_wrap=True)
+    line = "   Give --internal, the service's internal API, to read what was recognized and whether the call was heard."
+    console.print(Text(line, "dim"), soft_wrap=True)
     return True
 
 

@@ -33,14 +33,14 @@ _GAPS_SHOWN: Final = 3
 
 def show(console: Console, event: AnyEvent, *, of_several: bool) -> None:
     """Print an event of a call."""
-    found = _told(event)
+    found = _line_of(event)
     if found is not None:
         text, style = found
         whose = f"{event.call_sid[-6:]} " if of_several else ""
         console.print(Text(whose + text, style), soft_wrap=True)
 
 
-def _told(event: AnyEvent) -> tuple[str, str] | None:
+def _line_of(event: AnyEvent) -> tuple[str, str] | None:
     match event:
         case PartialText():
             return f"🟡 Partial: {isolated(event.text)}", "yellow"

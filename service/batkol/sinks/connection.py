@@ -64,7 +64,7 @@ class SharedConnection:
                 try:
                     with driver_faults():
                         await found.execute(_KEEPALIVE)
-                        await found.add_listener(CHANNEL, self._hear)
+                        await found.add_listener(CHANNEL, self._on_notification)
                 except BaseException:
                     found.terminate()
                     raise
@@ -114,5 +114,5 @@ class SharedConnection:
             found.terminate()
             log.debug("[SINK] database connection did not close in order; it was dropped", fault=error_name(error))
 
-    def _hear(self, *heard: Any) -> None:
+    def _on_notification(self, *heard: Any) -> None:
         self.on_news(str(heard[-1]))

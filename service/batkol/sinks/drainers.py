@@ -69,7 +69,7 @@ class Drainers:
         self._shared = shared
         self._agent = of.agent
         self._untold = asyncio.Event()
-        shared.on_news = self._hear
+        shared.on_news = self._on_news
 
     @property
     def statistics(self) -> list[SinkStatistics]:
@@ -78,7 +78,7 @@ class Drainers:
 
     def wake(self) -> None:
         """This pod has written events: `batkol.store.postgres.writer.Writer.on_events`."""
-        self._hear(self._agent)
+        self._on_news(self._agent)
         if any(drainer.state is not SinkState.DELIVERING for drainer in self.drainers):
             self._untold.set()
 
@@ -87,8 +87,8 @@ class Drainers:
         self.wake()
         await asyncio.gather(*(drainer.caught_up() for drainer in self.drainers))
 
-    async def tell(self) -> None:
-        """Tell the other pods of new events, until cancelled. One that hears nothing looks by itself, a bit later."""
+    async def announce(self) -> None:
+        """Announce new events to the other pods, until cancelled. One that hears nothing looks by itself, a bit later."""
         while True:
             await self._untold.wait()
             self._untold.clear()
@@ -98,7 +98,7 @@ class Drainers:
             except DB_ERRORS:
                 await asyncio.sleep(SILENT_S)  # the drainers say that the database is away
 
-    def _hear(self, agent: str) -> None:
+    def _on_news(self, agent: str) -> None:
         """Some pod of that agent has written events."""
         if agent == self._agent:
             for drainer in self.drainers:
@@ -120,7 +120,7 @@ async def running_drainers(
         shared = SharedConnection(where, options.patience)
         stack.push_async_callback(shared.close)
         drainers = Drainers(feeds, shared, of, options)
-        await tasks.own(stack, drainers.tell, "sink_news")
+        await tasks.own(stack, drainers.announce, "sink_news")
         for drainer in drainers.drainers:
             await tasks.own(stack, drainer.run, f"sinks.{drainer.name}")
         yield drainers

@@ -27,23 +27,23 @@ class EarlyText:
 
     def begin(self, utterance: Utterance) -> None:
         """The caller begins another utterance."""
-        self._tell(self._tentatives.begin(utterance))
+        self._emit(self._tentatives.begin(utterance))
 
     def pause(self, utterance: Utterance, event: segmenter.PauseEvent, now: float) -> None:
         """Take what the detector found inside the utterance that is being spoken."""
         match event:
             case segmenter.SegmentQuiet(at):
                 self._observe(Quiet(utterance, at))
-                self._tell(self._tentatives.fall_quiet(utterance, at, now))
+                self._emit(self._tentatives.fall_quiet(utterance, at, now))
             case segmenter.SegmentResumed(at):
                 self._observe(SpeechResumed(utterance, at))
-                self._tell(self._tentatives.resume(utterance))
+                self._emit(self._tentatives.resume(utterance))
             case segmenter.SegmentLasted(at):
                 self._observe(SpeechLasted(utterance, at))
 
     def stop(self, utterance: Utterance, end: int, now: float) -> None:
         """The hang-over is over, and the utterance waits for its final."""
-        self._tell(self._tentatives.fall_quiet(utterance, end, now))
+        self._emit(self._tentatives.fall_quiet(utterance, end, now))
 
     def update(self, utterance: Utterance, now: float) -> None:
         """A result changed the utterance's newest text, or how far it reaches, or neither."""
@@ -53,16 +53,16 @@ class EarlyText:
             return
         self._newest = newest
         self._observe(Interim(utterance, text, end, settled))
-        self._tell(self._tentatives.update(utterance, now))
+        self._emit(self._tentatives.update(utterance, now))
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        self._tell(self._tentatives.tick(now))
+        self._emit(self._tentatives.tick(now))
 
     def close(self, utterance: Utterance) -> int | None:
         """Return the number of the tentative that the utterance's final confirms, if one stands that says the same."""
         return self._tentatives.close(utterance)
 
-    def _tell(self, changes: Sequence[TentativeChange]) -> None:
+    def _emit(self, changes: Sequence[TentativeChange]) -> None:
         for change in changes:
             self._observe(change)

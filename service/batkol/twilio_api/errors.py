@@ -64,39 +64,39 @@ def code_of(answer: Answer) -> int | None:
 def refused(who: str, answer: Answer) -> TwilioApiError:
     """Return the error for an answer that is neither the call nor Twilio's word that there is none."""
     status, code = answer.status, code_of(answer)
-    told = f"{status}, Twilio's code {code}" if code else f"{status}"
+    answered = f"{status}, Twilio's code {code}" if code else f"{status}"
     if status in {401, 403}:
-        what = f"{who} refuses the service's credentials ({told})."
+        what = f"{who} refuses the service's credentials ({answered})."
         return _remedied(what, _CREDENTIALS, reason="credentials", retryable=False)
     if status == 429:
-        what = f"{who} refuses the request because the account sends too many at once ({told})."
+        what = f"{who} refuses the request because the account sends too many at once ({answered})."
         remedy = "Set STREAM_SECRET, which needs no request, or ask Twilio for a higher limit."
         return _remedied(what, remedy, reason="limited", retryable=True)
     if status >= 500:
-        return _remedied(f"{who} failed ({told}).", "See Twilio's status page.", reason="unavailable", retryable=True)
-    return not_twilio(who, f"it answered {told}")
+        return _remedied(f"{who} failed ({answered}).", "See Twilio's status page.", reason="unavailable", retryable=True)
+    return not_twilio(who, f"it answered {answered}")
 
 
 def refused_update(who: str, answer: Answer) -> TwilioApiError:
     """Return the error for an update that Twilio did not carry out. Credentials that are being rotated come to fit."""
     status, code = answer.status, code_of(answer)
-    told = f"{status}, Twilio's code {code}" if code else f"{status}"
+    answered = f"{status}, Twilio's code {code}" if code else f"{status}"
     if status == 401:
         error = refused(who, answer)
         return TwilioApiError(str(error), reason="credentials", retryable=True, remedy=error.remedy)
     if status == 403:
-        what = f"{who} does not let the service's credentials update this call ({told})."
+        what = f"{who} does not let the service's credentials update this call ({answered})."
         remedy = "Give the API key of TWILIO_API_KEY the right to update calls, or use the account's auth token."
         return _remedied(what, remedy, reason="credentials", retryable=False)
     if status == 429:
-        what = f"{who} refuses the request because the account sends too many at once ({told})."
+        what = f"{who} refuses the request because the account sends too many at once ({answered})."
         return _remedied(what, "Ask Twilio for a higher limit.", reason="limited", retryable=True)
     if status >= 500:
         return refused(who, answer)
     if code is None:
-        return not_twilio(who, f"it answered {told}")
+        return not_twilio(who, f"it answered {answered}")
     return TwilioApiError(
-        f"{who} refuses the update itself ({told}). For a transfer check the number or SIP URI in TRANSFER_ALLOWED, "
+        f"{who} refuses the update itself ({answered}). For a transfer check the number or SIP URI in TRANSFER_ALLOWED, "
         f"and https://www.twilio.com/docs/api/errors/{code}.",
         reason="refused",
         retryable=False,

@@ -86,8 +86,8 @@ class VoicesByName:
         counts = self._parts.counts
         if counts is not None:
             counts.begin_at_zero(name, SWITCHES)
-        told = None if counts is None else partial(counts.switched, name)
-        return BehindVoice(voice, self._whole(spec.then), within_s=spec.then_after_ms / 1000, on_switch=told)
+        on_switch = None if counts is None else partial(counts.switched, name)
+        return BehindVoice(voice, self._whole(spec.then), within_s=spec.then_after_ms / 1000, on_switch=on_switch)
 
 
 def _google(spec: VoiceSpec, parts: VoiceParts, name: str, watch: OnOutcome) -> Voice:

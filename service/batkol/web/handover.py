@@ -27,10 +27,10 @@ def routes(handovers: Handovers, keys: Sequence[str]) -> APIRouter:
     async def read_conversation(call_sid: str, request: Request) -> Response:
         if not handover.is_question(keys, call_sid, request.headers.get(QUESTION_HEADER, ""), time.time()):
             raise HTTPException(403, "Only a pod of the same agent may ask this. Ask /v1/calls/{call_sid}.")
-        told = handovers.of(call_sid)
-        if any(each.conversation is not None for each in told):
+        known = handovers.of(call_sid)
+        if any(each.conversation is not None for each in known):
             log.info("[AGENT] conversation handed over to another pod", call_sid=call_sid)
-        body = msgspec.json.encode(told)
+        body = msgspec.json.encode(known)
         return Response(body, 200, {ANSWER_HEADER: handover.seal_answer(keys, call_sid, body)}, "application/json")
 
     return router

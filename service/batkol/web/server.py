@@ -79,14 +79,14 @@ class _Server(uvicorn.Server):
             for answer in tuple(answers):
                 answer.cancel(msg="the listener is closed")
 
-    async def leave(self, stalled_s: float) -> None:
+    async def end(self, stalled_s: float) -> None:
         """Close the listener, and each connection with its answer, within `leaving_s`; the rest is aborted.
 
         A client that takes nothing of its answer for `stalled_s` seconds is not waited for: it has gone without a word,
         as when its network was cut, and TCP finds that out much later.
         """
         connections = self.server_state.connections
-        watching = asyncio.create_task(_abort_stalled(connections, stalled_s), name="http.leave")
+        watching = asyncio.create_task(_abort_stalled(connections, stalled_s), name="http.end")
         try:
             await self.shutdown()
         finally:
@@ -149,7 +149,7 @@ async def listening(
         yield server.bound_port
     finally:
         await clock.stop()
-        await server.leave(connections.limits.linger_s)
+        await server.end(connections.limits.linger_s)
 
 
 def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvicorn.Config:

@@ -194,8 +194,9 @@ async def test_a_deployment_becomes_available_scales_and_its_pods_end_when_they_
         await admin.patch(Deployment, "media", {"spec": {"replicas": 1}}, namespace=namespace)
         await eventually(lambda: _happened(ending))
         assert ending == [unready], "the one that is not ready goes first"
-        await asyncio.sleep(0.5)
-        assert await exists(admin, Pod, unready, namespace), "as long as it drains"
+        leaving = await admin.get(Pod, unready, namespace=namespace)
+        assert leaving.metadata is not None
+        assert leaving.metadata.deletionTimestamp is not None, "it is there as long as it drains"
         drained.set()
         await eventually(lambda: _is_gone(admin, Pod, unready, namespace))
 

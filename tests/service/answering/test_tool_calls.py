@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.answering.answerer import ToolCall, ToolResult
-from batkol.answering.tool_calls import ExcessError, ToolCallDelta, ToolCalls, name_of, told
+from batkol.answering.tool_calls import ExcessError, ToolCallDelta, ToolCalls, name_of, tool_messages
 from batkol.simulators.llm.tool_deltas import ScriptedCall as Scripted
 from batkol.simulators.llm.tool_deltas import Untidy, tool_deltas
 from support.properties import few_by_day
@@ -98,7 +98,7 @@ def test_each_call_is_told_again_under_an_id_of_its_own(ids: list[str], seed: in
     draw = random.Random(seed)
     results = [ToolResult(ToolCall(draw.choice(ids), "f", "{}"), str(at)) for at, _ in enumerate(ids)]
 
-    messages = list(told(results))
+    messages = list(tool_messages(results))
 
     if not ids:
         assert messages == []

@@ -39,7 +39,7 @@ async def told(*at: Endpoint, within_s: float = 5.0) -> bool:
     """Tell these pods of the end of a call; return whether all know."""
     pods = HttpPods(answer_s=5.0)
     try:
-        return await PeerEnds(OtherPods(pods, Addresses(at), lambda: OWN, within_s), (KEY,)).tell(SID)
+        return await PeerEnds(OtherPods(pods, Addresses(at), lambda: OWN, within_s), (KEY,)).announce(SID)
     finally:
         await pods.aclose()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -41,6 +43,15 @@ def test_the_section_has_no_field_that_is_no_threshold_and_no_list() -> None:
     fields = set(TurnsDocument.__struct_encode_fields__)
 
     assert fields - {"backchannelWords", "stopWords"} == {camel(name) for name in NAMES}
+
+
+def test_the_page_has_every_threshold_with_its_default_and_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "replies.md").read_text(encoding="utf-8").partition("## Thresholds")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", page.partition("\n## ")[0], re.MULTILINE))
+
+    assert rows == {
+        camel(name): json.dumps(getattr(TurnThresholds(), name)) for name in TurnThresholds.__struct_fields__
+    }
 
 
 def test_both_lists_may_be_tuned() -> None:

@@ -63,7 +63,7 @@ def _calls(wanted: Expectation, turn: TextTurn) -> Iterator[Finding]:
     made = [tried for tried in turn.tools if tried.counts]
     left = list(made)
     missing: set[str] = set()
-    came = "; ".join(map(_told, made)) or "no tool was called"
+    came = "; ".join(map(_call_text, made)) or "no tool was called"
     for each in wanted.calls:
         found = next((tried for tried in left if _fits(each, tried)), None)
         if found is None:
@@ -72,7 +72,7 @@ def _calls(wanted: Expectation, turn: TextTurn) -> Iterator[Finding]:
         else:
             left.remove(found)
     if more := [tried for tried in left if tried.call.name not in missing]:
-        yield Finding(wanted.line, "calls: no other call", "; ".join(map(_told, more)))
+        yield Finding(wanted.line, "calls: no other call", "; ".join(map(_call_text, more)))
 
 
 def _fits(wanted: WantedCall, tried: TriedTool) -> bool:
@@ -116,7 +116,7 @@ def _limits(wanted: Expectation, turn: TextTurn) -> Iterator[Finding]:
         yield Finding(wanted.line, f"max_words: {wanted.max_words:.0f}", f"{words} words: {turn.text}")
 
 
-def _told(tried: TriedTool) -> str:
+def _call_text(tried: TriedTool) -> str:
     return f"{tried.call.name} {tried.call.arguments}"
 
 

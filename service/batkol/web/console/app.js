@@ -131,7 +131,7 @@ class Console {
     }
   }
 
-  /** Look, for as long as there are any, whether calls go on of which nobody has told since they moved. */
+  /** Look, for as long as there are any, whether calls go on of which nothing was heard since they moved. */
   #lookForDoubtful() {
     if (this.#calls.doubtful) {
       this.#readPodsIn(DOUBT_MS);

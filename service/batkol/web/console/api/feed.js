@@ -1,7 +1,7 @@
 /**
  * The event feed of all pods. It connects again by itself, from where it was, for as long as the page is open.
  *
- * `on` is told of each state (`connecting`, `live`, `waiting`; `refused`: no valid token; `forbidden`: the token lacks a right), of each snapshot and of each event;
+ * `on` gets each state (`connecting`, `live`, `waiting`; `refused`: no valid token; `forbidden`: the token lacks a right), each snapshot and each event;
  * `on.begin` is awaited before each attempt, and what it raises fails the attempt.
  */
 

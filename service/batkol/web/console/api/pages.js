@@ -2,7 +2,7 @@
  * The pages of a search, one after another. What an older search still brings is dropped, and a page that is on its
  * way is not asked for again.
  *
- * `on` is told: `looking()`, `page(page)`, `failed(sentence)`, and `more(isThere)` after each page.
+ * `on` gets `looking()`, `page(page)`, `failed(sentence)`, and `more(isThere)` after each page.
  */
 
 export class Pages {

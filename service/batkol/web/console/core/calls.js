@@ -2,7 +2,7 @@
  * The live calls of all pods, from snapshots and from the events behind them.
  *
  * The feed may repeat events and a snapshot may know them already: `seq` of each stream says which are new. What
- * changed is collected in `changed` until somebody draws it.
+ * changed is collected in `changed` until a view draws it.
  */
 
 import { added, observe } from "./entries.js";
@@ -34,7 +34,7 @@ export class Calls {
     return [...this.#calls.values()].filter((call) => !call.over).length;
   }
 
-  /** Whether there are calls of which nobody can tell so far whether they go on: `place` is to look for them. */
+  /** Whether there are calls of which it is not known so far whether they go on: `place` is to look for them. */
   get doubtful() {
     return [...this.#calls.values()].some((call) => call.doubtedAt);
   }
@@ -139,8 +139,8 @@ export class Calls {
       stream: 1,
       over: null, // {reason, at}
       moving: false, // between two streams
-      doubtedAt: 0, // since when (Unix ms) nobody can tell whether it goes on
-      speaker: "", // caller, agent or nobody
+      doubtedAt: 0, // since when (Unix ms) it is not known whether it goes on
+      speaker: "", // caller, agent, or empty
       line: null, // the entry whose text stands in the list
       failures: 0,
       entries: new Map(),

@@ -1,5 +1,5 @@
 /**
- * The caller's ear: sound and marks in the order in which they came, played by the clock of whoever reads.
+ * The caller's ear: sound and marks in the order in which they came, played by the clock of the reader.
  *
  * Positions count the samples that were given. A mark is due once everything before it was read, and the sound has had
  * its way through the device. As at Twilio, `clear` drops the sound and gives back all marks that wait.

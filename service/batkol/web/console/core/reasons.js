@@ -24,7 +24,7 @@ const ENDINGS = {
   completed: ["over, by Twilio", "Twilio says that the call is over; no pod recorded why."],
   busy: ["busy", "The line was busy."],
   failed: ["failed", "Twilio could not connect the call."],
-  "no-answer": ["no answer", "Nobody answered the call."],
+  "no-answer": ["no answer", "The call was not answered."],
   canceled: ["canceled", "The call was canceled before it was answered."],
   lost: ["end unknown", "Nothing more was heard of the call; how it ended is not known."],
   unknown: ["end unknown", "No pod has the call any more; how it ended is not known."],

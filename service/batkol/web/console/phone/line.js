@@ -1,7 +1,7 @@
 /**
  * The phone's WebSocket: Twilio's messages of a media stream as a caller's side sends them.
  *
- * `on` is told: `started({callSid, streamSid, agent})`, `media(mulaw)`, `mark(name)`, `clear()`, `ended(sentence)`.
+ * `on` gets `started({callSid, streamSid, agent})`, `media(mulaw)`, `mark(name)`, `clear()`, `ended(sentence)`.
  */
 
 import { decode, encode, urlEncode } from "../core/base64.js";

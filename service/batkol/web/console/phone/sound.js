@@ -35,7 +35,7 @@ export class Sound {
   #microphone;
   #ear;
 
-  /** `on` is told: `frame(mulaw)`, `played(names)`, `levels({microphone, ear})`. */
+  /** `on` gets `frame(mulaw)`, `played(names)`, `levels({microphone, ear})`. */
   constructor(on) {
     this.on = on;
   }

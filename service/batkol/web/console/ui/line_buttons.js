@@ -50,7 +50,7 @@ export class LineButtons {
 
   /**
    * Say whether the call can be transferred, to the `labels`, or `why` not. What cannot be used keeps its place in the
-   * order of keys, so that whoever comes to it is told why.
+   * order of keys, so that the reason is read where it is reached.
    */
   offerTransfer(labels, why) {
     this.#why = why;

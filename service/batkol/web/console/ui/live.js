@@ -27,7 +27,7 @@ export class LiveView {
     this.#may = may;
     this.#known = known; // returns what the service says of itself and of the token
     this.announce = announce;
-    this.onChange = onChange; // told when `calls` changed by what this view read
+    this.onChange = onChange; // called when `calls` changed by what this view read
     this.list = new CallList((sid) => go(`live/${sid}`));
     this.conversation = new ConversationView({ traceUrl });
     this.buttons = new LineButtons(client);

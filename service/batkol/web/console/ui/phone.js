@@ -29,7 +29,7 @@ export class PhoneView {
     this.#client = client;
     this.#session = session;
     this.announce = announce;
-    this.onCall = onCall; // told whether a call is up
+    this.onCall = onCall; // gets whether a call is up
     this.conversation = new ConversationView({ traceUrl });
     this.#build();
     setInterval(() => this.#tick(), 500);

@@ -11,7 +11,7 @@ export class WhomToCall {
   #dialled = { from: new Set(), to: new Set() }; // numbers, while this page is open
   #onChange;
 
-  /** `onChange` is told when another agent or answerer is chosen. */
+  /** `onChange` is called when another agent or answerer is chosen. */
   constructor(onChange) {
     this.#onChange = onChange;
     this.agent = el("strong", { dir: "auto" });

@@ -1,4 +1,4 @@
-"""The detector's word on speech, for the transcription."""
+"""The detector's events, handed to the transcription."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from batkol.audio.segmenter import SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.transcription.policy import Transcription
 
 
-def hear(transcription: Transcription, event: SpeechEvent) -> None:
-    """Tell the transcription what the detector has heard."""
+def pass_on(event: SpeechEvent, transcription: Transcription) -> None:
+    """Call the method of the transcription that an event is for."""
     match event:
         case SpeechStarted(at, speech_at):
             transcription.speech_started(at, speech_at)
