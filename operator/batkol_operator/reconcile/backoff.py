@@ -1,4 +1,4 @@
-"""ReconcileBackoff after a failure: 0.2 s, doubled each time up to 30 s, minus up to 25 % random jitter."""
+"""Backoff after a failure: 0.2 s, doubled each time up to 30 s, minus up to 25 % random jitter."""
 
 from __future__ import annotations
 
