@@ -112,5 +112,5 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(f"{name}.{key}" if name else key, inner)
-    elif isinstance(value, bool | str) and not name.endswith(("_at", "since")):
+    elif isinstance(value, bool | str) and not name.endswith(("_at", ".at", "since")):
         yield name, str(value)
