@@ -10,7 +10,6 @@ import structlog
 from batkol.audio.segmenter import SpeechEvent
 from batkol.calls.audio import CallAudio
 from batkol.calls.deadline import Deadline
-from batkol.calls.speech_events import pass_on
 from batkol.calls.limits import ECHO_S
 from batkol.calls.line_end import LineEnd
 from batkol.calls.pace import FloodError, PhonePace
@@ -18,6 +17,7 @@ from batkol.calls.playout import Playout
 from batkol.calls.reasons import DRAINED, FROM_WITHIN, MOVED, POD_LEFT
 from batkol.calls.services import CallHearing, Services
 from batkol.calls.socket import Direct, PeerFault, Socket, read_to_end
+from batkol.calls.speech_events import pass_on
 from batkol.conversation.conversation import CallSide
 from batkol.errors import PeerError
 from batkol.events.identity import Identity

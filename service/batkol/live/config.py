@@ -208,9 +208,9 @@ class Live:
             reply = self._means.without(reply)
         else:
             self._report(REPLY, ())
-        self._apply_reply(reply)
+        self._put_reply_in_force(reply)
 
-    def _apply_reply(self, reply: ReplySettings) -> None:
+    def _put_reply_in_force(self, reply: ReplySettings) -> None:
         if reply != self.reply:
             self.reply = reply
             self._applied_at[REPLY] = _now()

@@ -88,7 +88,7 @@ class Drainers:
         await asyncio.gather(*(drainer.caught_up() for drainer in self.drainers))
 
     async def announce(self) -> None:
-        """Announce new events to the other pods, until cancelled. One that hears nothing looks by itself, a bit later."""
+        """Announce new events to the other pods, until cancelled. One without the news looks later."""
         while True:
             await self._untold.wait()
             self._untold.clear()

@@ -254,7 +254,7 @@ class Streaming:
         other = self._choice.instead_of(failed.name, error, self._loop.time())
         return None if other is None else other.recognizer
 
-    def observe(self, event: StreamEvent) -> None:  # noqa: C901  one line an event
+    def observe(self, event: StreamEvent) -> None:
         match event:
             case StreamAnswered(recognizer):
                 self._unproven, self._unanswered = False, None

@@ -73,7 +73,9 @@ def refused(who: str, answer: Answer) -> TwilioApiError:
         remedy = "Set STREAM_SECRET, which needs no request, or ask Twilio for a higher limit."
         return _remedied(what, remedy, reason="limited", retryable=True)
     if status >= 500:
-        return _remedied(f"{who} failed ({answered}).", "See Twilio's status page.", reason="unavailable", retryable=True)
+        return _remedied(
+            f"{who} failed ({answered}).", "See Twilio's status page.", reason="unavailable", retryable=True
+        )
     return not_twilio(who, f"it answered {answered}")
 
 
@@ -96,8 +98,8 @@ def refused_update(who: str, answer: Answer) -> TwilioApiError:
     if code is None:
         return not_twilio(who, f"it answered {answered}")
     return TwilioApiError(
-        f"{who} refuses the update itself ({answered}). For a transfer check the number or SIP URI in TRANSFER_ALLOWED, "
-        f"and https://www.twilio.com/docs/api/errors/{code}.",
+        f"{who} refuses the update itself ({answered}). For a transfer check the number or SIP URI in "
+        f"TRANSFER_ALLOWED, and https://www.twilio.com/docs/api/errors/{code}.",
         reason="refused",
         retryable=False,
     )

@@ -258,7 +258,7 @@ def test_a_history_goes_on_within_its_limit() -> None:
     history = History()
     entry = history.add_agent()
     history.restore([HistoryMessage(CALLER, str(number)) for number in range(LONGEST)])
-    history.hear(entry, "שלום")
+    history.set_heard(entry, "שלום")
 
     assert len(history.messages) == LONGEST
     assert history.messages[-1] == HistoryMessage(AGENT, "שלום")

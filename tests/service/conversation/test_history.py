@@ -32,7 +32,7 @@ def test_a_turn_of_which_nothing_was_heard_is_known_by_its_tool_calls() -> None:
 def test_the_tool_calls_of_the_newest_turns_are_kept_and_the_words_of_all() -> None:
     history = History()
     for turn in range(3 * LONGEST):
-        history.hear(history.add_agent(Calls(*(["found"] if turn % 2 else []))), f"answer {turn}")
+        history.set_heard(history.add_agent(Calls(*(["found"] if turn % 2 else []))), f"answer {turn}")
         messages = history.messages  # each question reads them
 
     assert len(messages) == LONGEST

@@ -87,7 +87,7 @@ class AudioDropped(msgspec.Struct, frozen=True):
 SharedStreamEvent: TypeAlias = (
     StreamOpening | StreamEnded | StreamRotated | StreamReplaced | AudioDropped | RecognizerChanged
 )
-"""Those that the session's owner passes on to the observers of the call."""
+"""The events that the session's owner passes on to the observers of the call."""
 
 StreamEvent: TypeAlias = SharedStreamEvent | StreamAnswered | StreamFailed | AudioLost | ChangeFailed
 
