@@ -25,14 +25,21 @@ window.fetch = (path, options) => {
   const lead = {id: slow ? 1 : 2, agent: name, calls: 1, last_call_sid: name, last_call_at: '2026-01-31T12:00:00Z'};
   const whole = {call, utterances: [], replies: [], tool_calls: [], conversation: [], complete: true};
   const found = {calls: [call], leads: [lead], next: 'more'};
-  const answer = () => Response.json(path.includes('/calls/') ? whole : found);
-  const taken = () => setTimeout(() => window.answered.push(path), 100);
-  return new Promise((resolve) => setTimeout(() => (resolve(answer()), taken()), slow ? 800 : 50));
+  const answer = Response.json(path.includes('/calls/') ? whole : found);
+  const read = answer.json.bind(answer);
+  answer.json = async () => {
+    const value = await read();
+    setTimeout(() => window.answered.push(path)); // behind what the page does with it at once
+    return value;
+  };
+  return slow ? window.patience.then(() => answer) : Promise.resolve(answer);
 };
+window.patience = new Promise((resolve) => (window.letSlowCome = resolve));
 """
-"""Answers for what has `SLOW` in its address come after all others. `answered` has those that the page has taken."""
+"""Answers for what has `SLOW` in its address wait for `letSlowCome`. `answered` has those that the page has taken."""
 
-ALL_TAKEN = "window.asked.some((path) => path.includes('SLOW')) && window.answered.length === window.asked.length"
+NEWEST_TAKEN = "window.asked.some((path) => path.includes('SLOW')) && window.answered.at(-1) === window.asked.at(-1)"
+ALL_TAKEN = "window.answered.length === window.asked.length"
 
 PRESSED_TWICE = """
 (() => {
@@ -99,6 +106,8 @@ async def test_the_newest_search_is_what_is_shown_and_no_page_comes_twice(tmp_pa
         await page.press("Enter")
         await page.fill(f"#{view}-agent", "quick")
         await page.press("Enter")
+        await page.until(NEWEST_TAKEN)
+        await page.run("window.letSlowCome()")
         await page.until(ALL_TAKEN)
         shown = await page.run(f"[...document.querySelectorAll('{rows}')].map((each) => each.textContent)")
         assert len(shown) == 1, shown
@@ -118,6 +127,7 @@ async def test_the_call_that_was_opened_last_is_shown(tmp_path: Path) -> None:
         await page.until("window.asked.some((path) => path.endsWith('SLOW'))")
         await page.run("location.hash = '#history/FAST'")
         await page.sees(".history .facts-list", "FAST")
+        await page.run("window.letSlowCome()")
         await page.until(ALL_TAKEN)
         assert "FAST" in await page.text(".history .facts-list")
 

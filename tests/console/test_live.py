@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,20 @@ REFUSED_CONTROLS = """
   .map((each) => each.id || each.textContent)
 """
 """What cannot be used, is reached by keys, and has a reason that is shown and read out."""
+
+
+READ = """
+(() => {
+  window.read = [];
+  const parse = JSON.parse;
+  JSON.parse = (text) => {
+    const event = parse(text);
+    window.read.push(`${event.call_sid} ${event.type}`);
+    return event;
+  };
+})()
+"""
+"""`read` has the events that the page has taken from its feed since: it takes each as soon as it has parsed it."""
 
 
 async def test_hebrew_runs_from_the_right_and_a_number_in_it_from_the_left(tmp_path: Path) -> None:
@@ -259,6 +272,7 @@ async def test_a_call_that_was_open_and_is_forgotten_takes_nothing_with_it(tmp_p
         await page.click(".call")
         await page.sees(".detail .text", "אני")
         await page.run("location.hash = '#pods'")
+        await page.run(READ)
         await page.run("window.held = []; window.drawing = requestAnimationFrame")
         await page.run("void (window.requestAnimationFrame = (draw) => held.push(draw))")
         call.ends()
@@ -266,7 +280,7 @@ async def test_a_call_that_was_open_and_is_forgotten_takes_nothing_with_it(tmp_p
             later = ScriptedCall(at.up.service.bus, number)
             later.begins("רוצה")
             later.ends()
-        await asyncio.sleep(1.5)
+        await page.until(f"window.read.includes('{later.call_sid} call.ended')")
         await page.run("window.requestAnimationFrame = drawing; held.forEach((draw) => draw())")
         await page.until("document.querySelectorAll('.calls .over').length === 20")
         assert page.complaints == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from batkol.voices.marked.sentences import SENTENCES
 from batkol.voices.marked.voice import script
 from support.console import microphone
 from support.console.visit import visit
+from support.time.waiting import until
 
 pytestmark = pytest.mark.nightly
 
@@ -35,14 +35,13 @@ QUESTION_FRAMES = 350
 
 
 async def test_a_caller_who_speaks_interrupts_the_agent_and_the_page_says_what_was_heard(tmp_path: Path) -> None:
-    async with visit(tmp_path, microphone=_quiet(tmp_path)) as at, at.page("phone") as page:
+    async with visit(tmp_path, microphone=microphone.quiet(tmp_path)) as at, at.page("phone") as page:
         heard = at.up.heard
         await page.click("button", "Call")
         sid = await at.call_sid(page)
         await page.click(".sentences button", QUESTION)
         await heard.until(lambda: heard.of(sid, ReplyStarted))
-        while at.live(sid).playout.position < SAMPLE_RATE:  # the caller hears the agent, and speaks now
-            await asyncio.sleep(0.02)
+        await until(lambda: at.live(sid).playout.position >= SAMPLE_RATE)  # the caller hears the agent, and speaks now
         await page.click(".sentences button", INTERRUPTION)
         await heard.until(lambda: heard.of(sid, ReplyInterrupted))
         await page.sees(".phone .reply .chip", "interrupted")
@@ -63,7 +62,7 @@ async def test_a_caller_who_speaks_interrupts_the_agent_and_the_page_says_what_w
 
 
 async def test_the_built_in_voice_says_its_sentences_into_the_call(tmp_path: Path) -> None:
-    async with visit(tmp_path, microphone=_quiet(tmp_path)) as at, at.page("phone") as page:
+    async with visit(tmp_path, microphone=microphone.quiet(tmp_path)) as at, at.page("phone") as page:
         await page.sees(".double", "It hears the words of the built-in voice, and no others")
         sentence = await page.text(".sentences button")
         await page.click(".sentences button", sentence)
@@ -130,7 +129,7 @@ async def test_keys_are_sent_from_the_keypad_and_from_the_keyboard(tmp_path: Pat
 
 
 async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: Path) -> None:
-    quiet = _quiet(tmp_path)
+    quiet = microphone.quiet(tmp_path)
     async with visit(tmp_path, microphone=quiet, agent_replies=False) as at, at.page("phone") as page:
         heard = at.up.heard
         await page.sees(".dial .note", "It does not answer by itself")
@@ -140,8 +139,7 @@ async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: 
         await page.until("document.querySelector('[aria-pressed]').ariaPressed === 'true'")
         await page.click(".sentences button", QUESTION)
         behind = at.live(sid).frames + QUESTION_FRAMES
-        while at.live(sid).frames < behind:
-            await asyncio.sleep(0.05)
+        await until(lambda: at.live(sid).frames >= behind)
         assert heard.of(sid, UtteranceStarted) == []
         await page.click("button", "Mute")
         await page.until("document.querySelector('[aria-pressed]').ariaPressed === 'false'")
@@ -149,8 +147,3 @@ async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: 
         await heard.until(lambda: heard.of(sid, FinalText))
 
         assert heard.texts(sid) == [INTERRUPTION]
-
-
-def _quiet(folder: Path) -> Path:
-    """A microphone in a quiet room, which has a clock of its own: what the caller says comes by the page's buttons."""
-    return microphone.write(folder / "quiet.wav", script([], lead_ms=60_000).mulaw)

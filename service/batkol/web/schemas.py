@@ -134,6 +134,9 @@ class UtteranceOut(BaseModel):
     text: str | None
     revised_text: str | None = Field(description="The revision of the text. Empty: the recognizer withdrew the text.")
     source: str | None
+    recognizer: str | None = Field(
+        description="The streaming recognizer that gave the text, such as `google-v1/default`; null for other sources."
+    )
     mode: str | None
     words: int | None
     partials: int | None

@@ -6,7 +6,8 @@ import { load } from "./modules.mjs";
 const { Calls, DOUBT_MS, KEPT_ENDED } = await load("calls");
 const { questionOf, timeline } = await load("turns");
 const { entriesOf } = await load("recorded");
-const { agreement, sinkLines, troubles } = await load("pods");
+const { agreement, recognizers, sinkLines, troubles } = await load("pods");
+const { heardBefore, recognizersOf } = await load("recognizers");
 
 /** Events of one stream, numbered and 100 ms apart. */
 class Script {
@@ -241,19 +242,19 @@ test("a stored call is a conversation in its order", () => {
 });
 
 test("pods agree or differ, and what is wrong with one is named", () => {
-  const pod = (name, tuning, more = {}) => ({ pod: name, status: { version: "1", tuning: { revision: tuning }, live: { flags_revision: "f" }, reply: { revision: "r" }, ...more } });
-  const found = agreement([pod("a", "t1"), pod("b", "t2"), { pod: "c", status: null }]);
+  const at = (name, tuning, more = {}) => ({ pod: name, status: { version: "1", tuning: { revision: tuning }, live: { flags_revision: "f" }, reply: { revision: "r" }, ...more } });
+  const found = agreement([at("a", "t1"), at("b", "t2"), { pod: "c", status: null }]);
   assert.deepEqual([...found.find((each) => each.name === "Tuning").values], [["t1", ["a"]], ["t2", ["b"]]]);
   assert.equal(found.find((each) => each.name === "Flags").values.size, 1);
   const wrong = troubles({
     live: { refusals: [{ file: "flags.json", flag: "streaming-stt", why: "It has no variant." }] },
-    recognizer: { health: { stream: { state: "open", reason: "quota", retry_in_s: 2.2 }, single: { state: "closed", reason: "", retry_in_s: null } } },
+    recognizer: { health: { streaming: { state: "open", reason: "quota", retry_in_s: 2.2 }, single: { state: "closed", reason: "", retry_in_s: null } } },
     tasks: { listener: { state: "idle" }, "store.writer": { state: "failing", last_fault: "OSError" } },
     plugins: [{ name: "bot", state: "ended" }, { name: "other", state: "blocked", last_fault: null }],
   });
   assert.deepEqual(wrong, [
     { what: "flags.json, streaming-stt is refused", why: "It has no variant." },
-    { what: "no call uses stream", why: "quota; tried again in 3 s" },
+    { what: "no call uses streaming", why: "quota; tried again in 3 s", remedy: "" },
     { what: "store.writer is failing", why: "OSError" },
     { what: "plug-in other is blocked", why: "" },
   ]);
@@ -272,4 +273,54 @@ test("what waits for a sink is told, and a sink that does not deliver is wrong w
     { what: "sink crm has 1 dead letter", why: "" },
   ]);
   assert.deepEqual([sinkLines({}), troubles({})], [[], []]);
+});
+
+const heard = (calls, script, ...names) =>
+  names.forEach((recognizer, index) => calls.observe(script.event("final", { index, text: "כן", source: recognizer ? "final" : "single", latency_ms: 400, recognizer })));
+
+test("a call names who heard it, and an utterance who heard the one before, where that was another one", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  assert.equal(recognizersOf([]), "");
+  heard(calls, script, "google", "google", "", "soniox", "soniox");
+  const all = entries(calls);
+  assert.equal(recognizersOf(all), "google, then soniox");
+  assert.deepEqual(all.map((each) => heardBefore(each, all)), ["", "", "", "google", ""]);
+  heard(calls, script, "google", "soniox", "google", "soniox");
+  assert.equal(recognizersOf(entries(calls)), "soniox, after 3 changes");
+});
+
+const closed = { state: "closed", reason: "", said: "", remedy: "", retry_in_s: null };
+const asked = (name, breaker = closed, check = { state: "accepted", reason: "" }) => [name, { endpoint: `${name}.example`, streams: 2, limit: 10, breaker, check }];
+const pod = (...streaming) => ({ flags: { recognizer: "google" }, recognizer: { streaming: Object.fromEntries(streaming), health: { streaming: closed, single: closed } } });
+const refused = { state: "open", reason: "unauthenticated", said: "401: no such key", remedy: "Set the key.", retry_in_s: 5.1 };
+
+test("new calls use the recognizer that the flag named last, and else the first one that may be used", () => {
+  const chosen = (status) => recognizers(status).filter((each) => each.chosen).map((each) => each.name);
+  assert.deepEqual(recognizers(pod(asked("google"))), [{ name: "google", endpoint: "google.example", state: "closed", chosen: true, used: 2, limit: 10 }]);
+  assert.deepEqual(chosen({ ...pod(asked("google"), asked("soniox")), flags: { recognizer: "soniox" } }), ["soniox"]);
+  assert.deepEqual(chosen({ ...pod(asked("google"), asked("soniox", refused)), flags: { recognizer: "soniox" } }), ["google"]);
+  assert.deepEqual(chosen(pod(asked("google", { ...closed, state: "half_open" }), asked("soniox"))), ["soniox"]);
+  assert.deepEqual(chosen(pod(asked("google", refused), asked("soniox", refused))), []);
+  assert.deepEqual(recognizers({}), []);
+});
+
+test("pods that have a choice of recognizers agree on it, or differ", () => {
+  const both = pod(asked("google"), asked("soniox"));
+  const rows = (...statuses) => agreement(statuses.map((status, number) => ({ pod: `p${number}`, status })));
+  const values = (found, name) => [...(found.find((each) => each.name === name)?.values ?? [])];
+  const held = rows(both, pod(asked("google", refused), asked("soniox")));
+  assert.deepEqual(values(held, "Recognizers"), [["google, then soniox", ["p0", "p1"]]]);
+  assert.deepEqual(values(held, "Recognizer of new calls"), [["google", ["p0"]], ["soniox", ["p1"]]]);
+  assert.deepEqual(values(rows(pod(asked("google"))), "Recognizers"), []);
+});
+
+test("a recognizer that is not used is named with its reason, in its own words too, and the remedy, once", () => {
+  const status = pod(asked("google", { ...closed, state: "half_open", reason: "quota" }), asked("soniox", refused), asked("other", closed, { state: "no_answer", reason: "unavailable", said: "", remedy: "" }));
+  status.recognizer.health.single = { ...refused, retry_in_s: null };
+  assert.deepEqual(troubles(status), [
+    { what: "google is on trial, by one call", why: "quota", remedy: "" },
+    { what: "no call uses soniox", why: "unauthenticated (401: no such key); tried again in 6 s", remedy: "Set the key." },
+    { what: "other does not answer the service", why: "unavailable", remedy: "" },
+    { what: "no call uses single requests", why: "unauthenticated (401: no such key)", remedy: "" },
+  ]);
 });

@@ -144,7 +144,7 @@ async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Ke
     first, second = who(1, 9), who(1, 1)
     later = second.started_at + 100
     kept.say([began(first), heard(1, first, unconfirmed=True), heard(0, first, unvoiced=True), revised(1, first)])
-    kept.say([heard(0, who(1, 1, started_at=later), text="כן")])
+    kept.say([heard(0, who(1, 1, started_at=later), text="כן", recognizer="soniox/stt-rt-v5")])
     await kept.written()
     async with past(kept) as house:
         shown = await house.read(f"/v1/history/calls/{sid(1)}")
@@ -161,6 +161,7 @@ async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Ke
     ]
     marks = [(u["unvoiced"], u["unconfirmed"]) for u in shown["utterances"]]
     assert marks == [(True, False), (False, False), (False, False)], "its revision is confirmed"
+    assert [u["recognizer"] for u in shown["utterances"]] == [None, None, "soniox/stt-rt-v5"]
     assert nobody.status_code == 404
     assert nobody.json()["detail"].startswith("There is no call with this SID")
 

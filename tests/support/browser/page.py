@@ -20,6 +20,10 @@ _KEYS: Final = {
 }
 
 
+DRAWN: Final = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn())))"
+"""Comes once the page has drawn what has changed."""
+
+
 class PageError(AssertionError):
     """The page's script raised."""
 

@@ -37,6 +37,7 @@ class ScriptedCall:
         self.call_sid = f"CA{number:032x}"
         self.stream_sid = f"MZ{number:032x}"
         self.agent = agent
+        self.recognizer = "google-v1/default"
         self._seq = 0
         self._utterance = -1
         self._turn = 0
@@ -91,6 +92,7 @@ class ScriptedCall:
             "first_partial_ms": 340.0,
             "latency_ms": (self._at - self._speech_end) * 1000,
             "confirms": confirms,
+            "recognizer": self.recognizer,
             "trace_id": f"{self._utterance + 1:032x}",
         }
         self._publish(FinalText, **self._ids, text=text, **{**of, **final})
@@ -222,6 +224,7 @@ def _first_turns(call: ScriptedCall) -> None:
     call.replies("בשמחה.", "מחר יש שלושה תורים.", "הראשון הוא ב-08:30, אצל ד״ר כהן.")
     call.is_interrupted("בשמחה. מחר יש שלושה תורים. הראשון הוא")
     call.has_said(OFFER, "בשמחה. מחר יש שלושה תורים. הראשון הוא")
+    call.recognizer = "soniox/stt-rt-v5"
     call.begins("לא", "לא רגע", "לא רגע בערב")
     call.is_quiet("לא רגע בערב")
     call.says("לא רגע בערב.")

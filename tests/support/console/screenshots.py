@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from support.browser.page import Page
+from support.browser.page import DRAWN, Page
 from support.console.scene import ScriptedCall, busy_morning
 from support.console.visit import Visit, visit
 
@@ -71,9 +71,8 @@ async def _phone(page: Page) -> None:
 
 async def _is_drawn(page: Page) -> None:
     await page.run("document.activeElement.blur()")
-    await page.run(
-        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 400))))"
-    )
+    await page.run("document.fonts.ready.then(() => true)")
+    await page.run(DRAWN)
 
 
 if __name__ == "__main__":

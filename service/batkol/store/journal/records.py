@@ -45,6 +45,7 @@ class FinalRecord(Record, frozen=True, tag="final"):
     trace_id: str | None
     unvoiced: bool = False
     unconfirmed: bool = False
+    recognizer: str = ""  # the streaming one that gave the text
 
 
 class RevisionRecord(Record, frozen=True, tag="revised"):
@@ -149,6 +150,7 @@ def _final_record(event: FinalText, who: Who, trace_id: str | None) -> FinalReco
         trace_id=trace_id,
         unvoiced=event.unvoiced,
         unconfirmed=event.unconfirmed,
+        recognizer=bounded(event.recognizer, LONGEST_NAME),
     )
 
 

@@ -174,6 +174,7 @@ def _final(record: FinalRecord) -> Row:
         "end_ms": _bounded(record.end_ms),
         "text": record.text,
         "source": record.source,
+        "recognizer": record.recognizer or None,
         "mode": record.mode,
         "words": _bounded(record.words),
         "partials": _bounded(record.partials),

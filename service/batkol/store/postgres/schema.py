@@ -91,6 +91,7 @@ utterances = Table(
     Column("text", Text, comment="the final; null where only its revision is known"),
     Column("revised_text", Text, comment="what corrects the final; empty where its words were taken back"),
     Column("source", Text, comment="final | interim | single | whisper | none"),
+    Column("recognizer", Text, comment="the streaming one that gave the text; null where another source did"),
     Column("mode", Text),
     Column("words", Integer),
     Column("partials", Integer),

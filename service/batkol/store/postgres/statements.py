@@ -167,8 +167,8 @@ def _save_utterances(names: tuple[str, ...], seq: str) -> Any:
 
 _KEY: Final = ("call_sid", "stream_sid", "index", "utterance_id", "started_at")
 _OF_FINALS: Final = (
-    "begin_ms", "end_ms", "text", "source", "mode", "words", "partials", "first_partial_ms", "final_ms", "trace_id",
-    "unvoiced", "unconfirmed", "seq",
+    "begin_ms", "end_ms", "text", "source", "recognizer", "mode", "words", "partials", "first_partial_ms", "final_ms",
+    "trace_id", "unvoiced", "unconfirmed", "seq",
 )  # fmt: skip
 _OF_EVENTS: Final = ("call_sid", "stream_sid", "seq", "at", "kind", "pod", "detail")
 

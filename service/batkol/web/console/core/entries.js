@@ -25,7 +25,7 @@ export function utteranceOf(streamSid, index, at) {
     tentatives: 0,
     tentativeAt: null, // of the newest one
     quietAt: null, // when the hang-over was over
-    final: null, // {text, source, at, latencyMs, firstPartialMs, words, unvoiced, unconfirmed, confirms}
+    final: null, // {text, source, recognizer, at, latencyMs, firstPartialMs, words, unvoiced, unconfirmed, confirms}
     revised: null,
     traceId: null,
   };
@@ -111,6 +111,7 @@ const CHANGES = {
       final: {
         text: event.text,
         source: event.source,
+        recognizer: event.recognizer ?? "",
         at,
         latencyMs: event.latency_ms,
         firstPartialMs: event.first_partial_ms,

@@ -9,11 +9,20 @@ const COMPARED = [
   ["Reply settings", (status) => status.reply?.revision ?? ""],
 ];
 
+const RECOGNIZERS = [
+  ["Recognizers", (status) => recognizers(status).map(({ name }) => name).join(", then ")],
+  ["Recognizer of new calls", (status) => recognizers(status).find(({ chosen }) => chosen)?.name ?? "none"],
+]; // compared where there is a choice
+
+const STREAMING = "streaming"; // of the steps: as the best of the streaming recognizers
+const STEPS = { single: "single requests", whisper: "Whisper" };
+const UNSETTLED = { refused: "refuses the service", no_answer: "does not answer the service" }; // by the state of a check
 const FAULTY = new Set(["restarting", "failing", "blocked"]); // of tasks and of plug-ins
 
 /** Return `{name, values: Map(value -> pods)}` for each revision; pods agree where there is one value. */
 export function agreement(pods) {
-  return COMPARED.map(([name, read]) => {
+  const severalToChoose = pods.some(({ status }) => status && recognizers(status).length > 1);
+  return [...COMPARED, ...(severalToChoose ? RECOGNIZERS : [])].map(([name, read]) => {
     const values = new Map();
     for (const { pod, status } of pods.filter((each) => each.status)) {
       const value = read(status) || "defaults";
@@ -33,12 +42,27 @@ function refusals({ live }) {
 }
 
 function breakers({ recognizer }) {
-  return Object.entries(recognizer?.health ?? {})
-    .filter(([, breaker]) => breaker.state !== "closed")
-    .map(([step, breaker]) => ({
-      what: breaker.state === "open" ? `no call uses ${step}` : `${step} is on trial, by one call`,
-      why: [breaker.reason, breaker.retry_in_s === null ? "" : `tried again in ${Math.ceil(breaker.retry_in_s)} s`].filter(Boolean).join("; "),
-    }));
+  const streaming = Object.entries(recognizer?.streaming ?? {});
+  const others = Object.entries(recognizer?.health ?? {}).filter(([step]) => !streaming.length || step !== STREAMING);
+  const held = [
+    ...streaming.map(([name, { breaker, check }]) => heldBack(name, breaker, check)),
+    ...others.map(([step, breaker]) => heldBack(STEPS[step] ?? step, breaker)),
+  ].filter(Boolean);
+  return held.map((each, at) => ({ ...each, remedy: held.findIndex(({ remedy }) => remedy === each.remedy) < at ? "" : each.remedy }));
+}
+
+/** Return what keeps calls from a step, or what its vendor answered to the service's own question; null for nothing. */
+function heldBack(step, breaker, check = null) {
+  if (breaker.state === "closed") {
+    return UNSETTLED[check?.state] ? { what: `${step} ${UNSETTLED[check.state]}`, why: reasonOf(check), remedy: check.remedy ?? "" } : null;
+  }
+  const what = breaker.state === "open" ? `no call uses ${step}` : `${step} is on trial, by one call`;
+  const again = typeof breaker.retry_in_s === "number" ? `tried again in ${Math.ceil(breaker.retry_in_s)} s` : "";
+  return { what, why: [reasonOf(breaker), again].filter(Boolean).join("; "), remedy: breaker.remedy ?? "" };
+}
+
+function reasonOf({ reason, said }) {
+  return said ? `${reason} (${said})` : reason;
 }
 
 function sinkFaults({ sinks = {} }) {
@@ -75,10 +99,18 @@ function parts(status) {
   ].filter(Boolean);
 }
 
-/** Return what a pod's recognizer and places are used for, as `{name, used, limit}`; a limit of 0 is none. */
-export function quotas(status) {
-  return [
-    { name: "Calls", used: status.active_calls, limit: status.max_calls },
-    { name: "Streams of the recognizer", used: status.recognizer?.streams ?? 0, limit: status.recognizer?.limit ?? 0 },
-  ];
+/** Return how many of a pod's places have a call, as `{name, used, limit}`; a limit of 0 is none. */
+export function places(status) {
+  return { name: "Calls", used: status.active_calls, limit: status.max_calls };
+}
+
+/**
+ * Return the streaming recognizers in the order in which calls try them, as `{name, endpoint, state, chosen, used, limit}`.
+ * A new call gets the chosen one: what the flag said last, or the first one that may be used.
+ */
+export function recognizers({ recognizer, flags }) {
+  const found = Object.entries(recognizer?.streaming ?? {});
+  const preferred = found.filter(([name]) => name === flags?.recognizer);
+  const [chosen = ""] = [...preferred, ...found].find(([, { breaker }]) => breaker.state === "closed") ?? [];
+  return found.map(([name, { endpoint, breaker, streams, limit }]) => ({ name, endpoint, state: breaker.state, chosen: name === chosen, used: streams, limit }));
 }

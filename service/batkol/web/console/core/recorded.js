@@ -30,6 +30,7 @@ function utterance(each) {
     final: {
       text,
       source: each.source ?? "none",
+      recognizer: each.recognizer ?? "",
       at: begun + (each.end_ms ?? 0) - (each.begin_ms ?? 0) + (each.final_ms ?? 0),
       latencyMs: each.final_ms,
       firstPartialMs: each.first_partial_ms,

@@ -5,6 +5,7 @@ import { Pages } from "../api/pages.js";
 import { duration, milliseconds, moment } from "../core/format.js";
 import { endedBecause, endedShortly } from "../core/reasons.js";
 import { entriesOf } from "../core/recorded.js";
+import { recognizersOf } from "../core/recognizers.js";
 import { ConversationView } from "./conversation.js";
 import { el, ltr, speech } from "./dom.js";
 import { save } from "./save.js";
@@ -149,7 +150,7 @@ export class HistoryView {
         return; // another call was opened meanwhile
       }
       const entries = entriesOf(details);
-      this.#showHead(details);
+      this.#showHead(details, entries);
       this.conversation.show(() => entries);
       this.conversation.node.parentElement.scrollTop = -1e9; // its beginning
     } catch (error) {
@@ -161,7 +162,7 @@ export class HistoryView {
     this.heading.focus({ preventScroll: true });
   }
 
-  #showHead({ call, complete }) {
+  #showHead({ call, complete }, entries) {
     this.heading.replaceChildren(call.caller_number ? ltr(call.caller_number) : "A call");
     const facts = {
       Began: moment(new Date(call.started_at)),
@@ -170,6 +171,7 @@ export class HistoryView {
       Agent: call.agent,
       Called: call.called_number && ltr(call.called_number),
       Mode: call.mode,
+      "Heard by": recognizersOf(entries),
       Pod: call.pod,
       "Slowest final": milliseconds(call.slowest_final_ms),
       SID: el("code", {}, call.call_sid),

@@ -2,6 +2,7 @@
 
 import { earlierEvents } from "../api/feed.js";
 import { clock, count } from "../core/format.js";
+import { recognizersOf } from "../core/recognizers.js";
 import { ConversationView } from "./conversation.js";
 import { CallList } from "./call_list.js";
 import { el, ltr, write } from "./dom.js";
@@ -33,6 +34,7 @@ export class LiveView {
     this.buttons = new LineButtons(client);
     this.heading = el("h2", { tabindex: -1 });
     this.facts = el("p", { class: "facts" });
+    this.heard = el("span", { class: "heard-by" });
     this.earlier = el("p", { class: "note", hidden: true });
     this.empty = el("div", { class: "empty" }, el("p", {}, "No call is up."), el("p", {}, "Place one: ", el("a", { href: "#phone" }, "call from this page"), "."));
     this.hint = el("p", {});
@@ -143,7 +145,8 @@ export class LiveView {
     this.#offerTransfer(call);
     this.heading.replaceChildren(call.from ? ltr(call.from) : call.direction === "browser" ? "A call from the console" : "A call");
     const facts = [call.agent, call.pod, call.to && `to ${call.to}`, `since ${clock(call.startedAt)}`, call.streaming === false ? "single requests" : "streaming", call.stream > 1 && `stream ${call.stream}`];
-    this.facts.replaceChildren(facts.filter(Boolean).join(" · "), " · ", el("code", { class: "sid" }, call.sid));
+    this.facts.replaceChildren(facts.filter(Boolean).join(" · "), this.heard, " · ", el("code", { class: "sid" }, call.sid));
+    this.#writeHeard(call);
     this.buttons.node.hidden = !this.#may("line") || Boolean(call.over);
     this.earlier.hidden = call.complete || Boolean(call.held);
     write(this.earlier, "Earlier events are no longer kept here; the history has the whole call.");
@@ -158,6 +161,15 @@ export class LiveView {
     for (const entry of entries) {
       this.announce(entry);
     }
+    if ([...entries].some((entry) => entry.final)) {
+      this.#writeHeard(call);
+    }
+  }
+
+  /** Which recognizers heard the call: its finals say so. */
+  #writeHeard(call) {
+    const names = recognizersOf(call.entries.values());
+    write(this.heard, names && ` · heard by ${names}`);
   }
 
   #drawList() {

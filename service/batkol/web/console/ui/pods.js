@@ -1,8 +1,9 @@
 /** The view of the agent's pods: calls, quota, breakers, drain, revisions and whether they agree, what is refused. */
 
 import { count, duration } from "../core/format.js";
-import { agreement, quotas, sinkLines, troubles } from "../core/pods.js";
+import { agreement, places, recognizers, sinkLines, troubles } from "../core/pods.js";
 import { el } from "./dom.js";
+import { chip } from "./utterance.js";
 
 const EVERY_MS = 5000;
 
@@ -69,11 +70,12 @@ function podNode({ pod, reachable, why, status }) {
     { class: "pod" },
     el("h2", {}, status.pod || pod, " ", el("small", {}, status.voice_agent)),
     el("p", { class: status.draining ? "state warn" : "state" }, state),
-    quotas(status).map(gauge),
+    gauge(places(status)),
+    hearing(status),
     el("dl", { class: "facts-list" }, Object.entries(facts(status)).filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
     wrong.length > 0
-      ? el("ul", { class: "troubles" }, wrong.map((each) => el("li", {}, el("strong", {}, each.what), each.why ? `: ${each.why}` : "")))
-      : el("p", { class: "good" }, "Nothing is refused, and calls use every recognizer."),
+      ? el("ul", { class: "troubles" }, wrong.map((each) => el("li", {}, el("strong", {}, each.what), each.why ? `: ${each.why}` : "", each.remedy && el("p", { class: "remedy" }, each.remedy))))
+      : el("p", { class: "good" }, "Nothing is refused, and calls may use every recognizer."),
   );
 }
 
@@ -81,17 +83,36 @@ function drainOf(drain) {
   return drain.done ? "drained" : `draining: ${count(drain.calls_left, "call")} left of at most ${drain.timeout_s} s`;
 }
 
-function gauge({ name, used, limit }) {
+/** The streaming recognizers, in their order, each with its streams. */
+function hearing(status) {
+  const found = recognizers(status);
+  return found.length > 0 && el("ol", { class: "recognizers", "aria-label": "Recognizers, in the order in which calls try them" }, found.map(recognizerNode));
+}
+
+function recognizerNode({ name, endpoint, state, chosen, used, limit }) {
+  const [text, kind] = chosen ? ["new calls use it", "good"] : STATES[state] ?? ["stands by", ""];
+  return el(
+    "li",
+    {},
+    el("p", {}, el("strong", { dir: "ltr" }, name), " ", chip(text, kind), " ", el("small", { dir: "ltr" }, endpoint)),
+    gauge({ name: "Streams", used, limit, of: name }),
+  );
+}
+
+const STATES = { open: ["no call uses it", "bad"], half_open: ["on trial, by one call", "warn"] };
+
+function gauge({ name, used, limit, of = "" }) {
   const text = limit ? `${used} of ${limit}` : String(used);
-  return el("p", { class: "gauge" }, el("span", {}, name), limit > 0 && el("meter", { min: 0, max: limit, high: limit * 0.85, value: used, "aria-label": `${name}: ${text}` }), el("span", { class: "figure" }, text));
+  return el("p", { class: "gauge" }, el("span", {}, name), limit > 0 && el("meter", { min: 0, max: limit, high: limit * 0.85, value: used, "aria-label": [name, of, text].filter(Boolean).join(": ") }), el("span", { class: "figure" }, text));
 }
 
 function facts(status) {
   const { recognizer, agent, flags, process, event_loop: loop, store, tuning } = status;
+  const severalHear = recognizers(status).length > 1;
   return {
-    Recognizer: recognizer && [recognizer.endpoint, recognizer.model, recognizer.language].filter(Boolean).join(" · "),
+    Language: recognizer?.language,
     Agent: agent && (agent.replies ? `${agent.answerer}, voice ${agent.voice}` : "does not answer by itself"),
-    Flags: flags && `${flags.provider}, ${flags.state}; last answer of streaming-stt: ${flags.last_known ?? "none yet"}`,
+    Flags: flags && [`${flags.provider}, ${flags.state}`, `last answer of streaming-stt: ${flags.last_known ?? "none yet"}`, severalHear && `of recognizer: ${flags.recognizer}`].filter(Boolean).join("; "),
     Tuning: tuning && `batch ${tuning.batch_ms} ms, debounce ${tuning.partial_debounce_ms} ms, silence ${tuning.silence_ms} ms`,
     Store: store && (store.kind === "none" ? "none" : `${store.state}, ${count(store.backlog?.records ?? 0, "record")} behind`),
     Sinks: sinkLines(status).join("; "),

@@ -2,6 +2,7 @@
 
 import { direction } from "../core/isolates.js";
 import { clock, milliseconds } from "../core/format.js";
+import { heardBefore } from "../core/recognizers.js";
 import { changes, commonWords, splitAfter } from "../core/words.js";
 import { timeline } from "../core/turns.js";
 import { el, setClass, spoken, spokenInHalves } from "./dom.js";
@@ -32,7 +33,7 @@ export function utteranceNode(entry, options) {
     setClass(node, "is-tentative", entry.tentative && !entry.final);
     text.dir = direction(entry.text);
     text.replaceChildren(...said(entry));
-    marks.replaceChildren(...chips(entry));
+    marks.replaceChildren(...chips(entry, entry.final ? heardBefore(entry, options.entries()) : ""));
     if (entry.final) {
       const figure = entry.answered ? null : timelineFigure(timeline(entry, null));
       foot.replaceChildren(...[figure, trace(entry, options)].filter(Boolean));
@@ -60,11 +61,12 @@ function revision({ text, change }, around) {
   return change === "same" ? el("span", {}, words) : el(change === "gone" ? "del" : "ins", {}, words);
 }
 
-function chips(entry) {
+function chips(entry, former) {
   const { final, tentative, withdrawn, revised } = entry;
   const flag = entry.variant && `flag ${entry.variant}${entry.reason ? ` (${entry.reason})` : ""}`;
   return [
-    entry.mode && chip([entry.mode, flag].filter(Boolean).join(" · "), "mode"),
+    entry.mode && chip([entry.mode, final?.recognizer, flag].filter(Boolean).join(" · "), "mode"),
+    former && chip(`recognizer changed, before: ${former}`, "warn"),
     tentative && !final && chip(`tentative ${tentative.number}`, "tentative"),
     withdrawn && withdrawnChip(withdrawn),
     final && SOURCES[final.source] !== null && chip(SOURCES[final.source] ?? final.source, "source"),

@@ -1,0 +1,27 @@
+/** Which streaming recognizer heard what of a call: each final has its name, and none where another source gave the text. */
+
+const TOLD = 3; // names that are told one by one
+
+/** Return the names in the order in which they heard the call, as one text; an empty one where none is known. */
+export function recognizersOf(entries) {
+  const names = [];
+  for (const { final } of entries) {
+    if (final?.recognizer && final.recognizer !== names.at(-1)) {
+      names.push(final.recognizer);
+    }
+  }
+  return names.length <= TOLD ? names.join(", then ") : `${names.at(-1)}, after ${names.length - 1} changes`;
+}
+
+/** Return who heard the utterance before this one, if that was another one; else an empty text. */
+export function heardBefore(utterance, entries) {
+  const name = utterance.final?.recognizer;
+  let former = "";
+  for (const entry of name ? entries : []) {
+    if (entry === utterance) {
+      break;
+    }
+    former = entry.final?.recognizer || former;
+  }
+  return former === name ? "" : former;
+}
