@@ -10,7 +10,7 @@ import pytest
 
 from batkol.events.events import ReplyEnded
 from support.console.scene import ScriptedCall, busy_morning
-from support.console.visit import visit
+from support.console.visit import has_token, visit
 from support.network.relay import relaying
 
 pytestmark = pytest.mark.nightly
@@ -147,9 +147,10 @@ async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_p
             await page.sees(".calls .state", "agent hung up")
 
 
-async def test_a_page_that_lost_the_service_says_so_and_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hurried", [True, False], ids=["hurried", "by itself"])
+async def test_a_page_that_lost_the_service_says_so_and_goes_on_where_it_was(tmp_path: Path, *, hurried: bool) -> None:
     async with visit(tmp_path) as at, relaying(at.up.service.internal_port) as relay, at.browser.page() as page:
-        await at.has_token(page)
+        await has_token(page)
         await page.go(f"http://127.0.0.1:{relay.port}/console/")
         await page.sees(".connection", "live")
         call = ScriptedCall(at.up.service.bus, 1)
@@ -162,7 +163,8 @@ async def test_a_page_that_lost_the_service_says_so_and_goes_on_where_it_was(tmp
         call.is_quiet("אני רוצה")
         call.says("אני רוצה")
         relay.accept()
-        await page.click(".connection button", "now")
+        if hurried:
+            await page.click(".connection button", "now")
         await page.sees(".detail .text", "אני רוצה")
         await page.sees(".connection", "live")
         assert await page.run("document.querySelectorAll('.detail .entry').length") == 1, "nothing came twice"
@@ -194,6 +196,34 @@ async def test_the_page_is_used_by_keys_alone(tmp_path: Path) -> None:
         assert {"say-text", "Say", "Clear", "transfer-label", "Transfer", "Hang up"} <= reached
         for call in calls[:-1]:
             call.ends()
+
+
+USABLE = """
+[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+  .filter((each) => each.checkVisibility() && !each.matches(":disabled"))
+  .map((each, number) => (each.dataset.number = number))
+"""
+"""Number all that can be used in the page."""
+FOCUSED = "(({dataset, outerHTML}) => dataset.number ?? outerHTML.slice(0, 80))(document.activeElement)"
+
+
+@pytest.mark.parametrize("view", ["live", "history", "leads", "pods", "phone"])
+async def test_tab_reaches_everything_that_can_be_used_in_a_view_in_its_order(tmp_path: Path, view: str) -> None:
+    async with visit(tmp_path) as at, at.page(view) as page:
+        calls = busy_morning(at.up.service.bus)
+        await page.sees("nav [aria-current]", view.capitalize())
+        await page.until("document.activeElement !== document.body" if view != "live" else "true")
+        wanted = [str(number) for number in await page.run(USABLE)]
+        await page.run("document.querySelector('.skip').focus()")
+        reached = [await page.run(FOCUSED)]
+        while not await page.run("document.activeElement === document.body"):
+            await page.press("Tab")
+            if (focused := await page.run(FOCUSED)) != reached[-1]:  # a field of a time has several parts
+                reached.append(focused)
+        for call in calls[:-1]:
+            call.ends()
+
+        assert reached[:-1] == wanted
 
 
 async def test_a_call_of_twilios_is_transferred_to_one_of_the_labels_where_the_service_can(tmp_path: Path) -> None:

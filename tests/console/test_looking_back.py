@@ -38,6 +38,18 @@ WRAPPED = """
 TABLE_IS_WHOLE = "document.querySelector('.table').clientHeight >= document.querySelector('.table table').offsetHeight"
 
 
+SEARCHES = (
+    ("agent", "nobody", "test"),
+    ("from", "2099-01-01T00:00", "2020-01-01T00:00"),
+    ("to", "2020-01-01T00:00", "2099-01-01T00:00"),
+    ("slow_reply_ms", "600000", "1"),
+    ("slow_ms", "600000", "1"),
+)
+"""Fields of the search, each with a value for which there is no call, and one for which there is."""
+
+SET = "void (document.getElementById('history-{field}').value = '{value}')"
+
+
 async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
     tmp_path: Path, postgres_data: Path
 ) -> None:
@@ -66,10 +78,19 @@ async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
                 await page.fill("#history-number", CALLER)
                 await page.press("Enter")
                 await page.sees("td", CALLER)
+                for field, none, some in SEARCHES:
+                    await page.run(SET.format(field=field, value=none))
+                    await page.click(".search button", "Search")
+                    await page.sees(".history .result", "No call matches.")
+                    await page.run(SET.format(field=field, value=some))
+                    await page.click(".search button", "Search")
+                    await page.sees("td", CALLER)
                 await page.click("td a")
                 await page.sees(".history .utterance .text", " ".join(WORDS))
                 await page.sees(".history .reply .numbers", "first token")
                 await page.sees(".history .facts-list", report.call_sid)
+                await page.sees(".history .facts-list", "Heard bygoogle-v1/default")
+                await page.sees(".history .chip.mode", "streaming · google-v1/default")
                 await page.click("a", "All calls")
                 await page.send("Browser.setDownloadBehavior", behavior="deny")
                 await page.click(".exports button", "utterances CSV")
@@ -110,7 +131,8 @@ async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
 async def test_pods_show_their_places_their_breakers_and_whether_they_agree(tmp_path: Path) -> None:
     async with visit(tmp_path) as at, at.page("pods") as page:
         await page.sees(".pod .gauge", "Calls")
-        await page.sees(".pod", "calls use every recognizer")
+        await page.sees(".pod", "calls may use every recognizer")
+        await page.sees(".recognizers .good", "new calls use it")
         await page.sees(".agreement .agree", "Tuning")
         (at.up.live / "flags.json").write_text('{"flags": {"streaming-stt": {"state": "ENABLED"}}}')
         await page.sees(".troubles", "is refused")

@@ -29,6 +29,20 @@ SELECT = """
 """
 KNOWN = "[...document.getElementById('phone-from').list.options].map((each) => each.value)"
 
+ASKED = """
+(() => {
+  window.asked = [];
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = (wanted) => {
+    window.asked.push(wanted.audio);
+    return open(wanted);
+  };
+})()
+"""
+"""`asked` is what the page wants of each microphone."""
+LEVELS = "[...document.querySelectorAll('.level meter')].map((each) => each.value)"
+"""Of the microphone, and of what the agent says."""
+
 QUESTION, _, INTERRUPTION = SENTENCES[:3]
 QUESTION_FRAMES = 350
 """Messages in which the microphone has long said the question: 7 s."""
@@ -111,6 +125,29 @@ async def test_agent_answerer_and_voice_are_chosen_in_the_page_for_one_call(tmp_
         assert (reply.answerer_variant, reply.voice_variant) == ("loud", "other")
         assert await page.run(KNOWN) == ["+972541234567"], "the number is offered again"
         assert await page.run("[localStorage.length, sessionStorage.length]") == [0, 1], "and kept nowhere"
+        assert page.complaints == []
+
+
+async def test_the_chosen_microphone_is_opened_with_or_without_its_echo_and_its_level_is_shown(tmp_path: Path) -> None:
+    words = microphone.write(tmp_path / "words.wav", script([QUESTION.split()], lead_ms=microphone.LEAD_MS).mulaw)
+    async with visit(tmp_path, microphone=words) as at, at.page("phone") as page:
+        await page.run(ASKED)
+        await page.click("button", "Call")
+        await page.until(f"({LEVELS})[0] > 0.3")
+        await page.until(f"({LEVELS})[1] > 0.3")
+        await page.click("button", "Hang up")
+        await page.sees(".phone .result", "You hung up.")
+        await page.until(f"({LEVELS}).every((level) => level === 0)")
+        await page.click("summary", "Microphone and loudspeaker")
+        offered = await page.run("[...document.querySelectorAll('#phone-microphone option')].map((each) => each.value)")
+        await page.run(SELECT.format(id="phone-microphone", value=offered[-1]))
+        await page.click("label", "Take the echo out")
+        await page.click("button", "Call")
+        await at.call_sid(page)
+
+        assert len(offered) > 2
+        assert await page.run("asked.map(({deviceId}) => deviceId?.exact ?? '')") == ["", offered[-1]]
+        assert await page.run("asked.map(({echoCancellation}) => echoCancellation)") == [True, False]
         assert page.complaints == []
 
 

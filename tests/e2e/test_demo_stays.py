@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from support.demo.commands import commands
-from support.process.clones import clone, open_place, server_programs
+from support.demo.staying import staying
+from support.process.clones import open_place
 
 ENDLESS: Final = ("curl -N ", "tail -f ")
 """Commands that follow something until Ctrl-C."""
@@ -31,36 +28,6 @@ def test_each_command_that_a_demo_prints_runs_as_it_is_written() -> None:
     failed = "".join(f"{command}\n{said}" for command, (code, said) in done.items() if code != 0)
     assert failed == "", failed
     assert [command for command, (_, said) in done.items() if not said and not command.startswith("sed ")] == []
-
-
-@contextmanager
-def staying(place: Path) -> Iterator[tuple[Path, str]]:
-    """Have a demo stay up in a clone; give the clone's folder and what is printed to be tried."""
-    made = clone(place)
-    (made / ".venv").symlink_to(Path(sys.prefix))
-    packages = server_programs(made / "packages")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "MAKE"))}
-    page = place / "page"
-    with page.open("w") as out:
-        demo = subprocess.Popen(
-            ["make", "--assume-old", ".venv/.installed", "demo", "ARGS=--short --stay"],
-            cwd=made,
-            env=inherited | {"PYTHONPATH": f"{made / 'service'}:{packages}"},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        while "\n    tail -f " not in (said := page.read_text()):
-            assert demo.poll() is None, said
-            time.sleep(0.2)
-        yield made, said.partition("Everything stays up")[2]
-        os.killpg(demo.pid, signal.SIGINT)
-        demo.wait(60)
-    finally:
-        if demo.poll() is None:
-            os.killpg(demo.pid, signal.SIGKILL)
-            demo.wait()
 
 
 def carried_out(command: str, folder: Path) -> tuple[int, str]:

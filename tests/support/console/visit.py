@@ -19,6 +19,11 @@ TOKEN: Final = "a-made-up-token-of-the-page"
 _KEEPS_IT: Final = "sessionStorage.setItem('batkol.token', {token!r})"
 
 
+async def has_token(page: Page, token: str = TOKEN) -> None:
+    """Let the page be a tab that was given the token before."""
+    await page.send("Page.addScriptToEvaluateOnNewDocument", source=_KEEPS_IT.format(token=token))
+
+
 @dataclass
 class Visit:
     """A running service, and a browser."""
@@ -35,15 +40,11 @@ class Visit:
         """Open the console at a place, as a tab that has the token."""
         async with self.browser.page(**looks) as page:
             if token:
-                await self.has_token(page, token)
+                await has_token(page, token)
             await page.go(f"{self.url}#{place}")
             if token:
                 await page.until("document.querySelector('.connection')?.dataset.state === 'live'")
             yield page
-
-    async def has_token(self, page: Page, token: str = TOKEN) -> None:
-        """Let the page be a tab that was given the token before."""
-        await page.send("Page.addScriptToEvaluateOnNewDocument", source=_KEEPS_IT.format(token=token))
 
     def live(self, call_sid: str) -> Call:
         """Return a call that is up."""
