@@ -61,6 +61,15 @@ test("an utterance grows, is tentative, withdrawn, final and revised", () => {
   assert.equal(entries(calls).length, 1);
 });
 
+test("a call says whether it streams now, and not how it began", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe(script.started());
+  calls.observe(script.utterance("utterance.started", { begin_ms: 0, speech_ms: 0, mode: "single", flag_variant: "off", flag_reason: "STATIC" }));
+  assert.equal(calls.get("CA1").streaming, false);
+  calls.observe(script.utterance("utterance.started", { index: 1, begin_ms: 0, speech_ms: 0, mode: "streaming", flag_variant: "on", flag_reason: "STATIC" }));
+  assert.equal(calls.get("CA1").streaming, true);
+});
+
 test("a withdrawal of a tentative that never came changes nothing", () => {
   const [calls, script] = [new Calls(), new Script()];
   calls.observe(begun(script));

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from batkol.simulators.soniox.server import SonioxDouble
+from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from support.browser.page import DRAWN, Page
 from support.console.scene import ScriptedCall, busy_morning
 from support.console.visit import Visit, visit
@@ -27,6 +29,9 @@ SERVICE: Final[dict[str, Any]] = {
     "transfer_allowed": '{"sales": "+972501234567"}',
     "twilio_account_sid": "AC" + "1" * 32,
     "twilio_api_url": "http://127.0.0.1:9",
+    "stt_recognizers_order": ("google-v1/default", "soniox/stt-rt-v5"),
+    "soniox_api_key": "a-made-up-key",
+    "stt_check_at_start": True,
 }
 
 
@@ -34,7 +39,10 @@ async def make(folder: Path) -> None:
     """Write the pictures into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        async with visit(Path(scratch), **SERVICE) as at:
+        async with (
+            SonioxDouble(SonioxDoubleSettings(api_key="another-one")) as soniox,
+            visit(Path(scratch), **SERVICE, soniox_url=await soniox.start()) as at,
+        ):
             for name, looks in LOOKS.items():
                 async with at.page(**looks) as page:
                     calls = busy_morning(at.up.service.bus)
@@ -48,7 +56,7 @@ async def make(folder: Path) -> None:
                     await _phone(page)
                     await page.screenshot(folder / f"phone-{name}.png")
             async with at.page("pods", **LOOKS["dark"]) as page:
-                await page.sees(".pod .gauge")
+                await page.sees(".pod .remedy", "SONIOX_API_KEY")
                 await page.screenshot(folder / "pods-dark.png")
 
 

@@ -248,6 +248,9 @@ export class Calls {
       return;
     }
     call.speaker = SPEAKER[event.type] ?? call.speaker;
+    if (event.type === "utterance.started") {
+      call.streaming = event.mode === "streaming"; // the flag may be flipped in the middle of a call
+    }
     if (event.type === "reply.failed") {
       call.failures++;
     }

@@ -34,7 +34,10 @@ export class LiveView {
     this.buttons = new LineButtons(client);
     this.heading = el("h2", { tabindex: -1 });
     this.facts = el("p", { class: "facts" });
-    this.heard = el("span", { class: "heard-by" });
+    this.about = el("span", {});
+    this.heard = el("span", {});
+    this.sid = el("code", { class: "sid" });
+    this.facts.append(this.about, this.heard, " · ", this.sid);
     this.earlier = el("p", { class: "note", hidden: true });
     this.empty = el("div", { class: "empty" }, el("p", {}, "No call is up."), el("p", {}, "Place one: ", el("a", { href: "#phone" }, "call from this page"), "."));
     this.hint = el("p", {});
@@ -144,8 +147,7 @@ export class LiveView {
   #head(call) {
     this.#offerTransfer(call);
     this.heading.replaceChildren(call.from ? ltr(call.from) : call.direction === "browser" ? "A call from the console" : "A call");
-    const facts = [call.agent, call.pod, call.to && `to ${call.to}`, `since ${clock(call.startedAt)}`, call.streaming === false ? "single requests" : "streaming", call.stream > 1 && `stream ${call.stream}`];
-    this.facts.replaceChildren(facts.filter(Boolean).join(" · "), this.heard, " · ", el("code", { class: "sid" }, call.sid));
+    this.#writeAbout(call);
     this.#writeHeard(call);
     this.buttons.node.hidden = !this.#may("line") || Boolean(call.over);
     this.earlier.hidden = call.complete || Boolean(call.held);
@@ -161,9 +163,16 @@ export class LiveView {
     for (const entry of entries) {
       this.announce(entry);
     }
+    this.#writeAbout(call);
     if ([...entries].some((entry) => entry.final)) {
       this.#writeHeard(call);
     }
+  }
+
+  #writeAbout(call) {
+    const facts = [call.agent, call.pod, call.to && `to ${call.to}`, `since ${clock(call.startedAt)}`, call.streaming === false ? "single requests" : "streaming", call.stream > 1 && `stream ${call.stream}`];
+    write(this.about, facts.filter(Boolean).join(" · "));
+    write(this.sid, call.sid);
   }
 
   /** Which recognizers heard the call: its finals say so. */
