@@ -59,7 +59,7 @@ async def test_axe_finds_nothing_in_any_view_and_nothing_is_wider_than_the_page(
         found: dict[str, list[str]] = {}
         for place in ("live", f"live/{calls[0].call_sid}", "history", "leads", "pods", "phone"):
             await page.go(f"{at.url}#{place}")
-            await page.sees(*SHOWN[place.partition("/")[2] and "one call" or place])
+            await page.sees(*SHOWN[(place.partition("/")[2] and "one call") or place])
             await page.run(DRAWN)
             found[place] = await barriers(page, axe)
             assert await page.run("document.documentElement.scrollWidth <= innerWidth"), f"{place} is too wide"

@@ -67,7 +67,9 @@ async def test_a_call_from_the_page_is_transcribed_word_for_word_and_answered(at
         assert at.up.ended(sid).reason == "stop"
         assert page.complaints == []
         assert all(TOKEN not in address for address in page.requests)
-        assert {urlsplit(each).netloc for each in page.requests} <= {urlsplit(at.url).netloc, ""}, "of this service alone"
+        assert {urlsplit(each).netloc for each in page.requests} <= {urlsplit(at.url).netloc, ""}, (
+            "of this service alone"
+        )
 
 
 async def test_without_a_token_the_page_shows_nothing_and_with_one_what_it_may(at: Visit) -> None:

@@ -1,4 +1,4 @@
-"""Two pods of one agent on the page of one of them: their calls, what they disagree on, a drain, and a pod that hangs."""
+"""Two pods of one agent on the page of one: their calls, what they disagree on, a drain, and a pod that hangs."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ window.fetch = (path, options) => {
   return slow ? window.patience.then(() => answer) : Promise.resolve(answer);
 };
 window.patience = new Promise((resolve) => (window.letSlowCome = resolve));
+void 0;
 """
 """Answers for what has `SLOW` in its address wait for `letSlowCome`. `answered` has those that the page has taken."""
 

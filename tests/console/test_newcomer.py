@@ -1,4 +1,4 @@
-"""A newcomer: `make demo ARGS=--stay`, the first address that it prints, and a talk with the agent by what the page says."""
+"""A newcomer: `make demo ARGS=--stay`, the address that it prints, and a talk with the agent by what the page says."""
 
 from __future__ import annotations
 

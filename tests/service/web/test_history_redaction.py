@@ -63,9 +63,10 @@ SHOWN: dict[str, set[str]] = {
 OPEN = {
     "call_sid", "stream_sids", "account_sid", "agent", "direction", "started_at", "ended_at", "end_reason",
     "duration_s", "mode", "pod", "slowest_final_ms", "figures", "erased_at", "stream_sid", "index", "utterance_id",
-    "begin_ms", "end_ms", "source", "recognizer", "words", "partials", "first_partial_ms", "final_ms", "revised_ms", "trace_id",
-    "unvoiced", "unconfirmed", "event_id", "revised_event_id", "id", "first_call_at", "last_call_at", "last_call_sid",
-    "calls", "updated_at", "reply_id", "turn", "kind", "phrase", "interrupted", "latency_ms", "text_ms",
+    "begin_ms", "end_ms", "source", "recognizer", "words", "partials", "first_partial_ms", "final_ms", "revised_ms",
+    "trace_id", "unvoiced", "unconfirmed", "event_id", "revised_event_id", "id", "first_call_at", "last_call_at",
+    "last_call_sid", "calls", "updated_at", "reply_id", "turn", "kind", "phrase", "interrupted", "latency_ms",
+    "text_ms",
     "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms", "attempts", "answerer", "voice",
     "answerer_variant", "voice_variant", "prompt_tokens", "completion_tokens", "fault", "at", "tool", "outcome",
     "duration_ms", "corrected_by", "corrected_at",

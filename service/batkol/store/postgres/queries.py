@@ -87,7 +87,8 @@ _OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
         utterances.c[name]
         for name in (
             "stream_sid", "index", "utterance_id", "started_at", "begin_ms", "end_ms", "text", "revised_text",
-            "source", "recognizer", "mode", "words", "partials", "first_partial_ms", "final_ms", "revised_ms", "trace_id",
+            "source", "recognizer", "mode", "words", "partials", "first_partial_ms", "final_ms", "revised_ms",
+            "trace_id",
         )
     ),
     func.coalesce(utterances.c.unvoiced, _NO).label("unvoiced"),
