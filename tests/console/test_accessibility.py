@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.browser.page import DRAWN, Page
-from support.console.scene import ScriptedCall, busy_morning
+from support.console.scene import SHOWN, ScriptedCall, busy_morning
 from support.console.visit import visit
 
 pytestmark = pytest.mark.nightly
@@ -23,17 +23,6 @@ axe.run(document, {{resultTypes: ['violations'], runOnly: {list(RULES)}}}).then(
   violations.flatMap(({{id, nodes}}) =>
     nodes.map((node) => `${{id}}: ${{node.html.slice(0, 200)}} ${{node.failureSummary}}`)))
 """
-
-
-SHOWN = {
-    "live": (".calls .state", "agent hung up"),
-    "one call": (".detail .utterance .text", "123"),
-    "history": (".history .result", "This service stores no calls"),
-    "leads": (".leads-view .result", "This service stores no"),
-    "pods": (".pod .recognizers", "Streams"),
-    "phone": (".phone .to-whom", "You call"),
-}
-"""What a view shows when it has its answers."""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batkol.events.events import ReplyEnded
-from support.console.scene import ScriptedCall, busy_morning
+from support.console.scene import SHOWN, ScriptedCall, busy_morning
 from support.console.visit import has_token, visit
 from support.network.relay import relaying
 
@@ -204,26 +204,29 @@ USABLE = """
   .map((each, number) => (each.dataset.number = number))
 """
 """Number all that can be used in the page."""
-FOCUSED = "(({dataset, outerHTML}) => dataset.number ?? outerHTML.slice(0, 80))(document.activeElement)"
+FOCUSED = "(({dataset, localName}) => dataset.number ?? localName)(document.activeElement)"
+BODY = "body"
 
 
 @pytest.mark.parametrize("view", ["live", "history", "leads", "pods", "phone"])
 async def test_tab_reaches_everything_that_can_be_used_in_a_view_in_its_order(tmp_path: Path, view: str) -> None:
     async with visit(tmp_path) as at, at.page(view) as page:
         calls = busy_morning(at.up.service.bus)
-        await page.sees("nav [aria-current]", view.capitalize())
-        await page.until("document.activeElement !== document.body" if view != "live" else "true")
+        await page.sees(*SHOWN[view])
         wanted = [str(number) for number in await page.run(USABLE)]
         await page.run("document.querySelector('.skip').focus()")
         reached = [await page.run(FOCUSED)]
-        while not await page.run("document.activeElement === document.body"):
+        for _ in range(6 * len(wanted)):  # a field of a time has several parts
             await page.press("Tab")
-            if (focused := await page.run(FOCUSED)) != reached[-1]:  # a field of a time has several parts
+            focused = await page.run(FOCUSED)
+            if focused in {reached[0], BODY}:
+                break  # it was the last one
+            if focused != reached[-1]:
                 reached.append(focused)
         for call in calls[:-1]:
             call.ends()
 
-        assert reached[:-1] == wanted
+        assert reached == wanted
 
 
 async def test_a_call_of_twilios_is_transferred_to_one_of_the_labels_where_the_service_can(tmp_path: Path) -> None:

@@ -207,6 +207,16 @@ def busy_morning(bus: Bus) -> list[ScriptedCall]:
     return [main, *others]
 
 
+SHOWN: Final = {
+    "live": (".calls .state", "agent hung up"),
+    "one call": (".detail .utterance .text", "123"),
+    "history": (".history .result", "This service stores no calls"),
+    "leads": (".leads-view .result", "This service stores no"),
+    "pods": (".pod .recognizers", "Streams"),
+    "phone": (".phone .to-whom", "You call"),
+}
+"""What a view of a service without a store shows when it has its answers, of a busy morning: selector and text."""
+
 _OTHERS: Final = ((2, "reception"), (3, "pharmacy"), (4, "reception"), (5, "billing"), (6, "reception"))
 
 
