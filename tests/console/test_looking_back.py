@@ -43,7 +43,7 @@ SEARCHES = (
     ("from", "2099-01-01T00:00", "2020-01-01T00:00"),
     ("to", "2020-01-01T00:00", "2099-01-01T00:00"),
     ("slow_reply_ms", "600000", "1"),
-    ("slow_ms", "600000", "1"),
+    ("slow_ms", "600000", ""),
 )
 """Fields of the search, each with a value for which there is no call, and one for which there is."""
 

@@ -66,7 +66,7 @@ export class HistoryView {
       field("to", "Until", { type: "datetime-local" }),
       field("words", "Words that were said", { dir: "auto", lang: "he", minlength: 2, maxlength: 100 }),
       field("slow_reply_ms", "Replies over, ms", { type: "number", min: 1 }),
-      field("slow_ms", "Finals over, ms", { type: "number", min: 1 }),
+      field("slow_ms", "Finals over, ms", { type: "number", min: 1000 }),
       el("button", { type: "submit", class: "primary" }, "Search"),
     );
     this.rows = el("tbody");
