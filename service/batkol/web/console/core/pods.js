@@ -57,7 +57,7 @@ function heldBack(step, breaker, check = null) {
     return UNSETTLED[check?.state] ? { what: `${step} ${UNSETTLED[check.state]}`, why: reasonOf(check), remedy: check.remedy ?? "" } : null;
   }
   const what = breaker.state === "open" ? `no call uses ${step}` : `${step} is on trial, by one call`;
-  const again = typeof breaker.retry_in_s === "number" ? `tried again in ${Math.ceil(breaker.retry_in_s)} s` : "";
+  const again = breaker.retry_in_s > 0 ? `tried again in ${Math.ceil(breaker.retry_in_s)} s` : "";
   return { what, why: [reasonOf(breaker), again].filter(Boolean).join("; "), remedy: breaker.remedy ?? "" };
 }
 

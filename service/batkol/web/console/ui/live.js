@@ -37,7 +37,7 @@ export class LiveView {
     this.about = el("span", {});
     this.heard = el("span", {});
     this.sid = el("code", { class: "sid" });
-    this.facts.append(this.about, this.heard, " · ", this.sid);
+    this.facts.append(this.about, this.heard, " ", this.sid);
     this.earlier = el("p", { class: "note", hidden: true });
     this.empty = el("div", { class: "empty" }, el("p", {}, "No call is up."), el("p", {}, "Place one: ", el("a", { href: "#phone" }, "call from this page"), "."));
     this.hint = el("p", {});

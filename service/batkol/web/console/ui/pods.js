@@ -70,12 +70,12 @@ function podNode({ pod, reachable, why, status }) {
     { class: "pod" },
     el("h2", {}, status.pod || pod, " ", el("small", {}, status.voice_agent)),
     el("p", { class: status.draining ? "state warn" : "state" }, state),
-    gauge(places(status)),
-    hearing(status),
-    el("dl", { class: "facts-list" }, Object.entries(facts(status)).filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
     wrong.length > 0
       ? el("ul", { class: "troubles" }, wrong.map((each) => el("li", {}, el("strong", {}, each.what), each.why ? `: ${each.why}` : "", each.remedy && el("p", { class: "remedy" }, each.remedy))))
       : el("p", { class: "good" }, "Nothing is refused, and calls may use every recognizer."),
+    gauge(places(status)),
+    hearing(status),
+    el("dl", { class: "facts-list" }, Object.entries(facts(status)).filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
   );
 }
 
@@ -102,7 +102,7 @@ function recognizerNode({ name, endpoint, state, chosen, used, limit }) {
 const STATES = { open: ["no call uses it", "bad"], half_open: ["on trial, by one call", "warn"] };
 
 function gauge({ name, used, limit, of = "" }) {
-  const text = limit ? `${used} of ${limit}` : String(used);
+  const text = `${used}${limit ? ` of ${limit}` : ", no limit"}`;
   return el("p", { class: "gauge" }, el("span", {}, name), limit > 0 && el("meter", { min: 0, max: limit, high: limit * 0.85, value: used, "aria-label": [name, of, text].filter(Boolean).join(": ") }), el("span", { class: "figure" }, text));
 }
 
