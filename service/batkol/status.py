@@ -173,7 +173,8 @@ class RecognizerStatus(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0  # streams at once; 0: no limit
     connections: int = 0
     check: CheckStatus = CheckStatus()
-    streaming: Mapping[str, StreamingRecognizerStatus] = {}  # by name, in the configured order
+    order: tuple[str, ...] = ()  # names of the streaming ones in force, in the order in which a call tries them
+    streaming: Mapping[str, StreamingRecognizerStatus] = {}  # by name: those in force, then those that calls still use
     health: Mapping[str, BreakerStatus] = {}
 
 

@@ -19,9 +19,16 @@ from batkol.app.agent_settings import reply_means
 from batkol.app.fleet import fleet
 from batkol.app.ineffective import ineffective
 from batkol.app.listeners import http_listeners
+from batkol.app.live_recognizers import follow_recognizers, recognizer_means
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
-from batkol.app.recognizers import call_recognizers, google_channels, google_recognizer, recognizer_health
+from batkol.app.recognizers import (
+    call_recognizers,
+    google_channels,
+    google_recognizer,
+    recognizer_health,
+    streaming_step,
+)
 from batkol.app.service import Service
 from batkol.app.sinks import outbox, sinks
 from batkol.app.speakers import chosen, flag_context
@@ -119,8 +126,10 @@ async def _service(
     live = await _live(settings, stack, tasks)
     flags = await _flags(settings, live, metrics, stack)
     google = google_recognizer(settings, await google_channels(settings, stack))
-    recognizers = call_recognizers(settings, google, metrics, stack, patience)
+    recognizers = call_recognizers(settings, google, metrics, stack, patience, live.tuning.recognizers)
     await tasks.own(stack, (health := recognizer_health(settings, recognizers, google, patience)).run, "health")
+    make = partial(streaming_step, settings=settings, google=google)
+    follow_recognizers(live, recognizers, make, health, metrics)
     vad = await _vad(settings, stack, tasks)
     calls = CallRegistry(limit=settings.max_calls)
     heartbeat = Heartbeat(calls, metrics)
@@ -165,7 +174,7 @@ def _continuations(
 
 async def _live(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Live:
     source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
-    live = Live(source, defaults=_tuning(settings), means=reply_means(settings), recognizers=settings.recognizers)
+    live = Live(source, defaults=_tuning(settings), means=reply_means(settings), recognizers=recognizer_means(settings))
     await tasks.own(stack, live.run, "live", may_return=source is None)
     await live.ready()
     return live
@@ -176,7 +185,7 @@ async def _flags(settings: Settings, live: Live, metrics: Metrics, stack: AsyncE
         provider=settings.flags_provider,
         fallback=settings.enable_streaming_stt,
         replies=ReplyFallbacks(replies=settings.agent_replies),
-        recognizers=settings.recognizers,
+        recognizers=lambda: live.tuning.recognizers,
         live=live,
         counter=metrics,
     )

@@ -106,7 +106,7 @@ def expose_voices(metrics: Metrics, sessions: Sessions) -> None:
 
 
 def expose_streams(metrics: Metrics, recognizers: Iterable[StreamingRecognizer]) -> None:
-    """Show what has not happened to a stream of these recognizers yet; once per process."""
+    """Show what has not happened to a stream of these recognizers yet; once for each."""
     for recognizer in recognizers:
         of = {"recognizer": recognizer.name}
         for why in Why:
@@ -170,7 +170,7 @@ def _expose_drain(metrics: Metrics, calls: CallRegistry, drain: Drain) -> None:
 
 def tuning_values(tuning: Tuning) -> dict[str, float]:
     """Return the numbers of a tuning by setting, those of turns with `turns_` before them; its words are left out."""
-    found = {name: value for name, value in asdict(tuning).items() if name not in {"revision", "turns"}}
+    found = {name: value for name, value in asdict(tuning).items() if name not in {"revision", "turns", "recognizers"}}
     return found | {f"turns_{name}": value for name, value in asdict(tuning.turns.thresholds).items()}
 
 

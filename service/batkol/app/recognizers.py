@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 
 from batkol.app.patience import Patience
@@ -66,9 +67,17 @@ def soniox_recognizer(settings: Settings, model: str) -> SonioxRecognizer:
 
 
 def call_recognizers(
-    settings: Settings, google: GoogleRecognizer, metrics: Metrics, stack: AsyncExitStack, patience: Patience
+    settings: Settings,
+    google: GoogleRecognizer,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    patience: Patience,
+    in_force: Sequence[str] = (),
 ) -> Recognizers:
-    """Return the streaming recognizers, and the fallbacks in the order in which they are asked."""
+    """Return the streaming recognizers, and the fallbacks in the order in which they are asked.
+
+    `in_force`: the names of the streaming ones; by default those of the settings.
+    """
     single = SingleRecognizer(google.channels, google.config, deadline=patience.single)
     fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, single)]
     whisper = _whisper(settings)
@@ -83,7 +92,7 @@ def call_recognizers(
         replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
     )
     return Recognizers(
-        streaming=tuple(streaming_step(name, settings, google) for name in settings.recognizers),
+        streaming=tuple(streaming_step(name, settings, google) for name in in_force or settings.recognizers),
         options=options,
         fallbacks=tuple(fallbacks),
         punctuate=punctuate,
@@ -91,7 +100,7 @@ def call_recognizers(
 
 
 def streaming_step(name: str, settings: Settings, google: GoogleRecognizer) -> StreamingStep:
-    """Return the streaming recognizer of that name; the settings have refused every other name."""
+    """Return the streaming recognizer of that name; settings and tuning have refused every other name."""
     if name == google.name:
         return StreamingStep(google, stands_with_single=True)
     api, _, model = name.partition("/")

@@ -147,6 +147,7 @@ class Service:
             limit=channels.limit,
             connections=channels.connections,
             check=self.health.check_status(),
+            order=tuple(step.name for step in self.recognizers.streaming),
             streaming=self.health.recognizer_status(),
             health=self.health.status(),
         )

@@ -137,6 +137,7 @@ class Call:
             self._tuning = self._services.live.tuning
             self._vad.tune(endpointing(self._tuning))
             self.transcription.tune(self._tuning)
+        self.transcription.follow()
         self.transcription.release()
         if self.conversation is not None:
             self.conversation.check_limits(self.age)

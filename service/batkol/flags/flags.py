@@ -84,14 +84,14 @@ class Flags:
         provider: FlagsProvider | str = FlagsProvider.LIVE,
         fallback: bool,
         replies: ReplyFallbacks = _NO_REPLIES,
-        recognizers: Sequence[str] = (),
+        recognizers: Callable[[], Sequence[str]] = tuple,
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
         limits: FlagLimits = LIMITS,
     ) -> None:
         """Raises `ConfigurationError` for a provider that does not exist or cannot be used as it is set.
 
-        `recognizers` are the names of the streaming ones, the first of which calls use where no flag says otherwise.
+        `recognizers` gives the names of the streaming ones in force. Calls use the first where no flag says otherwise.
         """
         if provider not in list(FlagsProvider):
             raise ConfigurationError("FLAGS_PROVIDER must be live, flagd or env.")
@@ -109,8 +109,8 @@ class Flags:
         self._replies = self._memory(asked.replies, limits)
         self._answerer = self._memory(asked.answerer, limits)
         self._voice = self._memory(asked.voice, limits)
-        self._recognizers = tuple(recognizers)
-        self._recognizer = self._memory(recognizer_flag(next(iter(recognizers), "")), limits)
+        self._recognizers = recognizers
+        self._recognizer = self._memory(recognizer_flag(next(iter(recognizers()), "")), limits)
 
     @classmethod
     async def start(
@@ -119,7 +119,7 @@ class Flags:
         provider: FlagsProvider | str = FlagsProvider.LIVE,
         fallback: bool,
         replies: ReplyFallbacks = _NO_REPLIES,
-        recognizers: Sequence[str] = (),
+        recognizers: Callable[[], Sequence[str]] = tuple,
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
         limits: FlagLimits = LIMITS,
@@ -167,12 +167,15 @@ class Flags:
 
         A name that this process does not have is warned of once, and changes nothing. As `streaming`.
         """
-        if len(self._recognizers) < 2:
+        names, memory = self._recognizers(), self._recognizer
+        if names and names[0] != memory.flag.fallback:  # others are in force
+            memory.flag = recognizer_flag(names[0])
+        if len(names) < 2:
             return None
-        answer = self._ask_if_defined(self._recognizer, self.client.get_string_details, context)
-        if answer.value in self._recognizers:
+        answer = self._ask_if_defined(memory, self.client.get_string_details, context)
+        if answer.value in names:
             return answer.value
-        self._recognizer.warn_of_value(answer, self._recognizers)
+        memory.warn_of_value(answer, names)
         return None
 
     def replies(self, context: CallContext) -> FlagAnswer[bool]:

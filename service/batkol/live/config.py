@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -18,10 +18,11 @@ import structlog
 
 from batkol.errors import ConfigurationError
 from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
+from batkol.live.recognizer_means import RecognizerMeans
 from batkol.live.reply import STAYS, TOOK_THE_REST, ReplySettings, parse_reply
 from batkol.live.reply_means import ReplyMeans
 from batkol.live.source import FLAGS, NAMES, REPLY, TUNING, FileContents, LiveSource
-from batkol.live.tuning import Tuning, parse_tuning
+from batkol.live.tuning import NO_MEANS, Tuning, parse_tuning
 from batkol.status import LiveStatus, RefusedDefinition, ReplyStatus, SourceStatus, TuningStatus
 
 log = structlog.get_logger()
@@ -44,18 +45,19 @@ class Live:
         *,
         defaults: Tuning | None = None,
         means: ReplyMeans | None = None,
-        recognizers: Collection[str] = (),
+        recognizers: RecognizerMeans = NO_MEANS,
     ) -> None:
-        """`means`: what this process has for reply settings; None: not checked. `recognizers`: the names of its own."""
+        """`means`: what this process has for reply settings; None: not checked. `recognizers`: the same for those."""
         self.source = source
-        self._recognizers = tuple(recognizers)
+        self._recognizers = recognizers
         self._means = means
-        self.tuning: Tuning = defaults or Tuning()
+        self.tuning: Tuning = msgspec.structs.replace(defaults or Tuning(), recognizers=recognizers.names())
         self.reply = ReplySettings()  # without a revision: there has never been a good one
         self.definitions: FlagDefinitions | None = None  # None: there has never been a good one
         # Whether `definitions` is what the source holds now, and not what it held when it was last good.
         self.flags_current = False
         self._defaults = self.tuning
+        self._flags_know = self.tuning.recognizers  # when they were read last
         self._seen: dict[str, bytes | None] = {}
         self._refusals: dict[str, tuple[RefusedDefinition, ...]] = {}
         self._refused = dict.fromkeys(NAMES, 0)
@@ -140,13 +142,15 @@ class Live:
     async def _apply(self, snapshot: FileContents) -> None:
         self._reads += 1
         self._read_at = time.monotonic()
+        if tuning := self._differs(TUNING, snapshot):
+            self._apply_tuning(snapshot.get(TUNING))
+        # The flags may name the recognizers in force, so they are read anew with these.
+        outdated = snapshot.get(FLAGS) is not None and self._flags_know != self.tuning.recognizers
         change = LiveChange(
-            tuning=self._differs(TUNING, snapshot),
-            flags=self._differs(FLAGS, snapshot),
+            tuning=tuning,
+            flags=self._differs(FLAGS, snapshot) or outdated,
             reply=self._differs(REPLY, snapshot),
         )
-        if change.tuning:
-            self._apply_tuning(snapshot.get(TUNING))
         if change.flags:
             await self._apply_flags(snapshot.get(FLAGS))
         if change.reply:
@@ -165,11 +169,17 @@ class Live:
             self._report(TUNING, (_removed(TUNING),))
             return
         try:
-            tuning = parse_tuning(raw, self._defaults)
+            tuning = parse_tuning(raw, self._defaults, self._recognizers)
         except ConfigurationError as error:
             self._report(TUNING, (RefusedDefinition(TUNING, None, str(error)),))
             return
-        self._report(TUNING, ())
+        refusals: tuple[RefusedDefinition, ...] = ()
+        if lacking := self._recognizers.lacking(tuning.recognizers):
+            stay = self.tuning.recognizers
+            why = f"{TUNING}: {'; '.join(lacking)}. The other settings apply; calls keep {', then '.join(stay)}."
+            refusals = (RefusedDefinition(TUNING, None, why),)
+            tuning = msgspec.structs.replace(tuning, recognizers=stay)
+        self._report(TUNING, refusals)
         if tuning != self.tuning or TUNING not in self._applied_at:
             self.tuning = tuning
             self._applied_at[TUNING] = _now()
@@ -180,9 +190,11 @@ class Live:
             self.flags_current = False
             self._report(FLAGS, (_removed(FLAGS),))
             return
+        recognizers = self.tuning.recognizers
         # In a thread: a large file takes longer to check than the audio of a call can wait.
-        definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions, self._recognizers)
+        definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions, recognizers)
         self._report(FLAGS, refusals)
+        self._flags_know = recognizers
         self.flags_current = definitions is not None and definitions is not self.definitions
         if definitions is not None and self.flags_current:
             self.definitions = definitions

@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from batkol.environment import EnvironmentSettings, several
 from batkol.google_api.hosts import is_google
+from batkol.live.recognizer_means import in_order
 from batkol.recognizers.google import phrases
 from batkol.recognizers.google.languages import model_of
 from batkol.recognizers.names import check_name, google_name
@@ -120,9 +121,12 @@ class RecognitionFields(EnvironmentSettings):
     @property
     def recognizers(self) -> tuple[str, ...]:
         """The names of the streaming recognizers, in the order in which a call tries them; at least one."""
-        preferred = self.stt_recognizer or next(iter(self.stt_recognizers_order), "")
-        preferred = preferred or google_name(model_of(self.gcp_stt_language, self.gcp_stt_model))
-        return tuple(dict.fromkeys((preferred, *self.stt_recognizers_order)))
+        return in_order(self.stt_recognizer, self.stt_recognizers_order, self.otherwise)
+
+    @property
+    def otherwise(self) -> str:
+        """The streaming recognizer of a service that names none."""
+        return google_name(model_of(self.gcp_stt_language, self.gcp_stt_model))
 
     def check_recognizers(self) -> None:
         """Refuse recognizers that there are not. Raises `ValueError`, a sentence."""

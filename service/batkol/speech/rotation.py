@@ -71,6 +71,15 @@ class CallPosition(NamedTuple):
     timed: bool  # finals come with word times
 
 
+def cut_here(why: Why, now: float, position: CallPosition) -> Cut:
+    """Return a hand-over where the caller stands, in silence or in mid-speech."""
+    if position.quiet_since is not None and now - position.quiet_since >= SETTLED_S:
+        limit = max(position.watermark, position.end - UNSURE)
+        return Cut(why, limit, limit, OVERLAP)
+    limit = max(position.watermark, position.end - LAP)
+    return Cut(why, limit, max(0, limit - HALF_LAP), LAP - HALF_LAP // 2)
+
+
 class Rotation:
     """The rotation of one RPC that opened at `opened_at`. All times are seconds of one clock."""
 
@@ -98,14 +107,10 @@ class Rotation:
             return None
         end, watermark = position.end, position.watermark
         if position.quiet_since is not None and now - position.quiet_since >= SETTLED_S:
-            limit = max(watermark, end - UNSURE)
-            return Cut(Why.SILENCE, limit, limit, OVERLAP)
+            return cut_here(Why.SILENCE, now, position)
         if position.committed and end - watermark <= FRESH:
             return Cut(Why.FINAL, watermark, watermark, OVERLAP if position.timed else 0)
-        if now >= self._by:
-            limit = max(watermark, end - LAP)
-            return Cut(Why.FORCED, limit, max(0, limit - HALF_LAP), LAP - HALF_LAP // 2)
-        return None
+        return cut_here(Why.FORCED, now, position) if now >= self._by else None
 
     def hurry(self, now: float, within: float) -> None:
         """The RPC will be ended within so many seconds, before its time: replace it from now on, well before that."""

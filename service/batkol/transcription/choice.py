@@ -5,7 +5,8 @@ Three things keep a call from a recognizer: its own cool-off, the recognizer's b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from batkol.recognizers.streaming.errors import Next, SpeechError
 from batkol.speech.cooloff import CoolOff
@@ -16,30 +17,44 @@ FOR_GOOD = frozenset({Next.MISCONFIGURED, Next.REMODEL})
 
 
 class RecognizerChoice:
-    """One per call. `now` in seconds of one clock."""
+    """One per call. `now` in seconds of one clock.
 
-    __slots__ = ("_cool_offs", "_order", "_steps")
+    `steps` gives those in force, in their order, as one tuple until that changes; `flag` the preferred name, or None.
+    """
 
-    def __init__(self, steps: Sequence[StreamingStep]) -> None:
-        self._steps = self._order = tuple(steps)
-        self._cool_offs = {step.name: CoolOff() for step in steps}
+    __slots__ = ("_cool_offs", "_flag", "_made_of", "_preferred", "_steps")
 
-    def prefer(self, name: str) -> None:
-        """Ask that recognizer first from now on. A name that there is not is passed over."""
-        first = tuple(step for step in self._steps if step.name == name)
-        if first:
-            self._order = (*first, *(step for step in self._steps if step.name != name))
+    def __init__(self, steps: Callable[[], tuple[StreamingStep, ...]], flag: Callable[[], str | None]) -> None:
+        self._steps = steps
+        self._flag = flag
+        self._preferred = ""
+        self._made_of = steps()
+        self._cool_offs: defaultdict[str, CoolOff] = defaultdict(CoolOff)
+
+    def ask_flag(self) -> None:
+        """Try the recognizer first that the flag names now. A name that is not in force changes nothing."""
+        self._made_of, name = self._steps(), self._flag()
+        if any(step.name == name for step in self._made_of):
+            self._preferred = name or ""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether others are in force, or in another order, than when the flag was asked."""
+        return self._made_of is not self._steps()
 
     def best(self, now: float) -> StreamingStep | None:
         """Return the recognizer to be used; takes its breaker's probe if that is what it takes. None: there is none."""
         return next((step for step in self._order if self._allows(step, now)), None)
 
-    def better_than(self, name: str, now: float) -> StreamingStep | None:
-        """Return a recognizer that goes before that one and may be used again; takes its breaker's probe."""
+    def better_than(self, wanted: str, hearing: str, now: float) -> StreamingStep | None:
+        """Return a recognizer that goes before the wanted one and may be used; takes its breaker's probe.
+
+        The one that hears the call needs none: the call comes back to it when the wanted one is wanted no longer.
+        """
         for step in self._order:
-            if step.name == name:
+            if step.name == wanted:
                 return None
-            if self._allows(step, now):
+            if step.name == hearing or self._allows(step, now):
                 return step
         return None
 
@@ -69,6 +84,13 @@ class RecognizerChoice:
     def succeed(self, name: str) -> None:
         """The recognizer gave a final: what was is forgiven."""
         self._cool_offs[name].succeed()
+
+    @property
+    def _order(self) -> Sequence[StreamingStep]:
+        steps = self._steps()
+        if not steps or steps[0].name == self._preferred:
+            return steps
+        return sorted(steps, key=lambda step: step.name != self._preferred)
 
     def _allows(self, step: StreamingStep, now: float) -> bool:
         return self._cool_offs[step.name].allows(now) and step.breaker.allows(now)

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -42,21 +43,17 @@ class Health:
     ) -> None:
         self._recognizers = recognizers
         self._starting = check_at_start
-        together = [step.breaker for step in recognizers.streaming if step.stands_with_single]
-        self._google = VendorCheck("Google", lambda: check.recognize(SILENCE), asked=self._single, others=together)
-        self._own = {
-            step.name: VendorCheck(step.recognizer.vendor, step.recognizer.check, asked=step.breaker)
-            for step in recognizers.streaming
-            if not step.stands_with_single
-        }
+        self._google = VendorCheck("Google", lambda: check.recognize(SILENCE), asked=self._single)
+        self._google.ask_every = ask_every
+        self._own: dict[str, VendorCheck] = {}
+        self._added = asyncio.Event()
+        self._asks_new = check_at_start
         self._loop = asyncio.get_running_loop()
         self._epoch = time.time() - self._loop.time()
-        self.ask_every = ask_every
         for step in recognizers.streaming:
-            asked = self._own.get(step.name, self._google)
-            step.breaker.on_change = self._listener(self._label(step), asked)
+            self._watch(step)
         for source, _ in recognizers.fallbacks:
-            recognizers.breakers[source].on_change = self._listener(source, self._google)
+            recognizers.breakers[source].on_change = self._listener(partial(str, source), self._google)
 
     @property
     def ask_every(self) -> float:
@@ -76,11 +73,35 @@ class Health:
         if self._starting:
             await asyncio.gather(*(check.start() for check in self._checks))
             self._starting = False
-        if not self._own:
-            await self._google.run()
+        begun: set[VendorCheck] = set()
         async with asyncio.TaskGroup() as tasks:
-            for check in self._checks:
-                tasks.create_task(check.run(), name=f"health.{check.vendor}")
+            while True:
+                for check in self._checks:
+                    if check not in begun:
+                        tasks.create_task(self._keep_asking(check), name=f"health.{check.vendor}")
+                        begun.add(check)
+                self._added.clear()
+                await self._added.wait()
+
+    def add(self, step: StreamingStep) -> None:
+        """A streaming recognizer has come into force while calls are up: ask its vendor, and watch its breaker."""
+        self._watch(step)
+        self._added.set()
+
+    async def _keep_asking(self, check: VendorCheck) -> None:
+        if self._asks_new and check.state is CheckState.NOT_ASKED:
+            await check.start()
+        await check.run()
+
+    def _watch(self, step: StreamingStep) -> None:
+        if step.stands_with_single:
+            check = self._google
+            check.others.append(step.breaker)
+        else:
+            check = VendorCheck(step.recognizer.vendor, step.recognizer.check, asked=step.breaker)
+            check.ask_every = self.ask_every
+            self._own[step.name] = check
+        step.breaker.on_change = self._listener(partial(self._label, step), check)
 
     def status(self) -> dict[str, BreakerStatus]:
         """Each step's breaker, in the order in which they are asked; `since` is when it last changed.
@@ -91,7 +112,8 @@ class Health:
         return {step: self._breaker_status(breaker) for step, breaker in steps.items()}
 
     def recognizer_status(self) -> dict[str, StreamingRecognizerStatus]:
-        """Each streaming recognizer by its name, in the configured order."""
+        """Each streaming recognizer by its name: those in force in their order, then those that calls still use."""
+        in_force, known = self._recognizers.streaming, self._recognizers.known.values()
         return {
             step.name: StreamingRecognizerStatus(
                 endpoint=step.recognizer.endpoint,
@@ -101,7 +123,7 @@ class Health:
                 breaker=self._breaker_status(step.breaker),
                 check=self._check_status(self._own.get(step.name, self._google)),
             )
-            for step in self._recognizers.streaming
+            for step in (*in_force, *(step for step in known if step not in in_force and step.recognizer.streams))
         }
 
     def check_status(self) -> CheckStatus:
@@ -168,7 +190,7 @@ class Health:
         metrics.gauges(
             "batkol.recognizer.streams",
             "Streams that are open, by streaming recognizer.",
-            lambda: {step.name: float(step.recognizer.streams) for step in self._recognizers.streaming},
+            lambda: {name: float(step.recognizer.streams) for name, step in self._recognizers.known.items()},
             by="recognizer",
         )
         metrics.gauges(
@@ -184,7 +206,8 @@ class Health:
 
     @property
     def _checks(self) -> tuple[VendorCheck, ...]:
-        return (self._google, *self._own.values())
+        """Of the vendors in force."""
+        return (self._google, *(self._own[step.name] for step in self._recognizers.streaming if step.name in self._own))
 
     def _label(self, step: StreamingStep) -> str:
         """Name a streaming recognizer for people: where there is one alone, it is the step."""
@@ -229,11 +252,11 @@ class Health:
             remedy=check.failure.remedy,
         )
 
-    def _listener(self, step: str, check: VendorCheck) -> Callable[[Breaker], None]:
+    def _listener(self, label: Callable[[], str], check: VendorCheck) -> Callable[[Breaker], None]:
         def changed(breaker: Breaker) -> None:
             if breaker.grave and breaker.state is BreakerState.OPEN:
                 check.refused.set()
-            _log_transition(step, breaker)
+            _log_transition(label(), breaker)
 
         return changed
 

@@ -65,7 +65,6 @@ class Transcription:
         self._log_of = log_of or (lambda _: log)
         self._recognizers = recognizers
         self._decide = decide
-        self._prefer = prefer
         self._tuning = tuning
         self._observe = observe
         self._utterances = Utterances(_patience(self._tuning))
@@ -73,7 +72,7 @@ class Transcription:
         self._early = EarlyText(observe)
         self._pending = PendingWork()
         self._streaming = Streaming(
-            self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._pending.spawn, log=log
+            self, ring=ring, recognizers=recognizers, flag=prefer, observe=observe, spawn=self._pending.spawn, log=log
         )
         self.due = 0  # the sample at which `hear` has something to do
         self._wanted = True  # the flag's last value
@@ -92,7 +91,7 @@ class Transcription:
     def start(self) -> None:
         """Open the session if the flag is on: the first media is there."""
         self._wanted = self._decide().enabled
-        self._streaming.prefer(self._prefer(), 0)
+        self._streaming.prefer(0)
         if self._wanted and self._streaming.allows():
             self._open(0)
 
@@ -107,6 +106,10 @@ class Transcription:
             cut = speaking.begin + LONGEST
             self.speech_ended(cut)
             self.speech_started(cut, cut)
+
+    def follow(self) -> None:
+        """Take up recognizers that have come into force. Called a few times a second."""
+        self._streaming.follow()
 
     def tune(self, tuning: Tuning) -> None:
         """Change the tuning of a call in progress: what waits is timed anew."""
@@ -124,7 +127,7 @@ class Transcription:
         decision = self._decide()
         self._wanted = decision.enabled
         if decision.enabled:
-            self._streaming.prefer(self._prefer(), begin)
+            self._streaming.prefer(begin)
         streaming = decision.enabled and self._streaming.allows()
         if streaming and not self._streaming.is_open:
             self._open(begin)
@@ -223,7 +226,8 @@ class Transcription:
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
         text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
-        if text and utterance.mode is Mode.STREAMING and self._stream_was_silent(utterance):
+        silent = not utterance.streamed or self._streaming.is_silent(utterance.known_end)
+        if text and utterance.mode is Mode.STREAMING and silent:
             self._streaming.report_stall()
         known = bool(utterance.text) and utterance.state is UtteranceState.DONE
         if not text and utterance.newest and utterance.state is not UtteranceState.DONE:
@@ -233,10 +237,6 @@ class Transcription:
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
         if source is None and not (known or self._recognizers.all_refused):
             await self._answer_late(utterance, audio)
-
-    def _stream_was_silent(self, utterance: Utterance) -> bool:
-        """Whether no stream has answered for an utterance, or the one that took over in the midst of it has not."""
-        return not utterance.streamed or self._streaming.is_silent(utterance.known_end)
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
         """Retry an utterance that no recognizer could be reached for: its audio is still in the ring."""

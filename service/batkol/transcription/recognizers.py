@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -45,7 +46,9 @@ class Session(Protocol):
     def due(self) -> int: ...
     @property
     def recognizer(self) -> StreamingRecognizer: ...
-    def switch(self, recognizer: StreamingRecognizer, at: int) -> None: ...
+    @property
+    def wanted(self) -> StreamingRecognizer: ...
+    def switch(self, recognizer: StreamingRecognizer, at: int | None) -> None: ...
     def finalize(self) -> None: ...
     def tune(self, batch_ms: int) -> None: ...
     def push_audio(self, until: int, *, flush: bool = False) -> None: ...
@@ -79,12 +82,12 @@ class Recognizer(Protocol):
     async def recognize(self, audio: bytes) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recognizers:
     """One per process. `fallbacks` are asked in order, each with its name for the log; `breakers` are their own."""
 
     streaming: tuple[StreamingStep, ...]
-    """In the configured order; at least one."""
+    """Those in force, in the order in which a call tries them; at least one. Replaced as a whole while calls are up."""
 
     options: StreamingOptions
     fallbacks: tuple[tuple[Source, Recognizer], ...]
@@ -96,9 +99,26 @@ class Recognizers:
     open_session: SessionFactory = StreamingSTTSession
     breakers: defaultdict[Source, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
 
+    known: dict[str, StreamingStep] = field(init=False)
+    """The streaming ones that are or were in force, by name: a call may still use one that is not in force any more."""
+
+    def __post_init__(self) -> None:
+        """Know what is in force at the start."""
+        self.known = {step.name: step for step in self.streaming}
+
+    def use(self, names: Sequence[str], make: Callable[[str], StreamingStep]) -> list[StreamingStep]:
+        """Put the streaming recognizers of these names in force, in this order. Returns those that were made for it.
+
+        One that was in force before comes back with its breaker.
+        """
+        made = [make(name) for name in names if name not in self.known]
+        self.known |= {step.name: step for step in made}
+        self.streaming = tuple(self.known[name] for name in names)
+        return made
+
     def step(self, name: str) -> StreamingStep:
-        """Return the streaming recognizer of that name. Raises `KeyError`."""
-        return next(step for step in self.streaming if step.name == name)
+        """Return the streaming recognizer of that name, in force or not. Raises `KeyError`."""
+        return self.known[name]
 
     @property
     def all_refused(self) -> bool:

@@ -65,7 +65,7 @@ SpawnNamed = Callable[[Coroutine[Any, Any, None], str], None]
 
 
 class Streaming:
-    """One per call. Everything but `finish` returns at once."""
+    """One per call. `flag` names the preferred recognizer; None: as before. Everything but `finish` returns at once."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Streaming:
         *,
         ring: Ring,
         recognizers: Recognizers,
+        flag: Callable[[], str | None],
         observe: Observe,
         spawn: SpawnNamed,
         log: FilteringBoundLogger,
@@ -84,8 +85,8 @@ class Streaming:
         self._spawn = spawn
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._steps = {step.name: step for step in recognizers.streaming}
-        self._choice = RecognizerChoice(recognizers.streaming)
+        self._steps = recognizers.known
+        self._choice = RecognizerChoice(lambda: recognizers.streaming, flag)
         self._chosen: StreamingStep | None = None  # for the session to come; its breaker's probe is taken
         self._speaking = False
         self._unproven = False  # a stream took over by plan, and has not answered yet
@@ -123,18 +124,22 @@ class Streaming:
             self._chosen = self._choice.best(self._loop.time())
         return self._session is not None or self._chosen is not None
 
-    def prefer(self, name: str | None, at: int) -> None:
-        """An utterance begins at sample `at`, and its call prefers that recognizer; None: as before.
+    def prefer(self, at: int | None) -> None:
+        """Ask the flag which recognizer the call prefers: an utterance begins at sample `at`.
 
-        A session that is heard by another one changes at `at`, by one planned cut, as soon as the preferred one may be
-        used.
+        A session that is heard by another one changes there, by one planned cut, as soon as the preferred one may be
+        used. `at` None: it changes where the caller stands.
         """
-        if name is not None:
-            self._choice.prefer(name)
-        if self._session is not None and len(self._steps) > 1:
-            better = self._choice.better_than(self._session.recognizer.name, self._loop.time())
+        self._choice.ask_flag()
+        if (session := self._session) is not None:
+            better = self._choice.better_than(session.wanted.name, session.recognizer.name, self._loop.time())
             if better is not None:
-                self._session.switch(better.recognizer, at)
+                session.switch(better.recognizer, at)
+
+    def follow(self) -> None:
+        """Take up recognizers that have come into force, or another order of them, in mid-utterance, too."""
+        if self._choice.outdated:
+            self.prefer(None)
 
     def open(self, start: int, batch_ms: int) -> None:
         """Hear the call from `start` on; `allows` has said yes."""
@@ -248,7 +253,7 @@ class Streaming:
         return self._steps[recognizer.name].breaker.allows(self._loop.time())
 
     def has_another(self, recognizer: StreamingRecognizer) -> bool:
-        return len(self._steps) > 1 and self._choice.has_another(recognizer.name, self._loop.time())
+        return self._choice.has_another(recognizer.name, self._loop.time())
 
     def another(self, failed: StreamingRecognizer, error: SpeechError) -> StreamingRecognizer | None:
         other = self._choice.instead_of(failed.name, error, self._loop.time())
@@ -278,6 +283,10 @@ class Streaming:
                 self._observe(event)
             case StreamOpening(stream):
                 self._unanswered = stream.passage
+                self._observe(event)
+            case StreamEnded(stream):
+                if stream.passage is self._unanswered:  # it never took over, or is followed by one that opens now
+                    self._unanswered = None
                 self._observe(event)
             case _:  # shared: mypy refuses any other
                 self._observe(event)

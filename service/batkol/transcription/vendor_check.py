@@ -7,7 +7,7 @@ them gets no call to find out by that they were put right.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Final
 
@@ -44,9 +44,7 @@ class VendorCheck:
     The breakers of `others` are of steps with the same credentials, which the answer does not try by itself.
     """
 
-    def __init__(
-        self, vendor: str, ask: Callable[[], Awaitable[object]], *, asked: Breaker, others: Sequence[Breaker] = ()
-    ) -> None:
+    def __init__(self, vendor: str, ask: Callable[[], Awaitable[object]], *, asked: Breaker) -> None:
         self.vendor = vendor
         self.state = CheckState.NOT_ASKED
         self.at: float | None = None
@@ -57,7 +55,7 @@ class VendorCheck:
         self.ask_every = ASK_EVERY
         self._ask = ask
         self._asked = asked
-        self._others = tuple(others)
+        self.others: list[Breaker] = []
         self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:
@@ -96,13 +94,13 @@ class VendorCheck:
             self._note(CheckState.NO_ANSWER if error.retryable else CheckState.REFUSED, failed)
             self._asked.fail(now, failed, grave=not error.retryable)
             if error.reason in _WHO_WE_ARE:
-                for breaker in self._others:
+                for breaker in self.others:
                     breaker.fail(now, failed, grave=True)
         else:
             now = self._loop.time()
             self._note(CheckState.ACCEPTED, StepFailure(""))
             self._asked.succeed(now)
-            for breaker in self._others:
+            for breaker in self.others:
                 if refused and breaker.grave:  # what refused both and takes one again takes both
                     breaker.succeed(now)
 

@@ -31,7 +31,7 @@ async def test_the_flag_chooses_for_one_call_and_a_flip_reaches_it(tmp_path: Pat
     (tmp_path / "flags.json").write_text(definitions(definition(FIRST, *NAMES, targeting=only)))
 
     async with following(tmp_path, recognizers=NAMES) as live:
-        flags = await Flags.start(fallback=True, recognizers=NAMES, live=live)
+        flags = await Flags.start(fallback=True, recognizers=lambda: NAMES, live=live)
         assert flags.recognizer(CALL) == SECOND
         assert flags.recognizer(CallContext(call_sid="CA2", agent="night")) == FIRST
         assert flags.status().recognizer == FIRST
@@ -51,7 +51,7 @@ async def test_a_flag_with_a_name_that_the_pod_does_not_have_is_refused_by_name_
     (tmp_path / "flags.json").write_text(definitions(definition(SECOND, *NAMES)))
 
     async with following(tmp_path, recognizers=NAMES) as live:
-        flags = await Flags.start(fallback=True, recognizers=NAMES, live=live)
+        flags = await Flags.start(fallback=True, recognizers=lambda: NAMES, live=live)
         assert flags.recognizer(CALL) == SECOND
         rename_over(tmp_path / "flags.json", definitions(definition(FIRST, FIRST, "soniox/stt-rt-v9")))
         await until(lambda: live.status().refusals)
@@ -68,7 +68,7 @@ async def test_a_provider_that_gives_an_unknown_name_is_warned_of_once_and_chang
     (tmp_path / "flags.json").write_text(definitions(definition("soniox/stt-rt-v9", "soniox/stt-rt-v9")))
 
     async with following(tmp_path) as live:
-        flags = await Flags.start(fallback=True, recognizers=NAMES, live=live)
+        flags = await Flags.start(fallback=True, recognizers=lambda: NAMES, live=live)
         with capture_logs() as logs:
             assert [flags.recognizer(CALL) for _ in range(3)] == [None] * 3
         assert [line["value"] for line in logs if line["log_level"] == "warning"] == ["soniox/stt-rt-v9"]
@@ -79,7 +79,7 @@ async def test_with_one_recognizer_the_flag_is_not_asked(tmp_path: Path) -> None
     (tmp_path / "flags.json").write_text(definitions(definition(FIRST, FIRST)))
 
     async with following(tmp_path, recognizers=NAMES[:1]) as live:
-        flags = await Flags.start(fallback=True, recognizers=NAMES[:1], live=live)
+        flags = await Flags.start(fallback=True, recognizers=lambda: NAMES[:1], live=live)
         assert flags.recognizer(CALL) is None
         assert flags.status().evaluations == 0
         await flags.close()

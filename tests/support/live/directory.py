@@ -9,6 +9,7 @@ from typing import Any
 
 from batkol.live.config import Live
 from batkol.live.files import FileSource, ReadTimings
+from batkol.live.recognizer_means import RecognizerMeans
 
 USUAL = ReadTimings()
 
@@ -30,7 +31,7 @@ async def following(
     directory: Path, pace: ReadTimings = USUAL, recognizers: Sequence[str] = ()
 ) -> AsyncGenerator[Live, None]:
     """Run a `Live` over a directory, ready, and end it."""
-    live = Live(FileSource(directory, pace=pace), recognizers=recognizers)
+    live = Live(FileSource(directory, pace=pace), recognizers=RecognizerMeans(order=tuple(recognizers)))
     task = asyncio.create_task(live.run())
     try:
         async with asyncio.timeout(15):

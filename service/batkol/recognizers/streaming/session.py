@@ -86,8 +86,16 @@ class StreamingSTTSession:
         """The recognizer that hears the call."""
         return self._streams.recognizer
 
-    def switch(self, recognizer: StreamingRecognizer, at: int) -> None:
-        """Have another recognizer hear the call from sample `at` on: one planned cut, make before break."""
+    @property
+    def wanted(self) -> StreamingRecognizer:
+        """The recognizer that is to hear the call: of the newest change under way, or the one that hears it."""
+        return self._streams.wanted
+
+    def switch(self, recognizer: StreamingRecognizer, at: int | None) -> None:
+        """Have that recognizer hear the call from sample `at` on: one planned cut, make before break.
+
+        `at` None: from where the caller stands. The newest wish counts, also one for the recognizer that hears now.
+        """
         self._streams.switch(recognizer, at)
 
     def finalize(self) -> None:

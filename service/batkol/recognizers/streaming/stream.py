@@ -62,6 +62,8 @@ class Stream:
         self.error: SpeechError | None = None
         """The error that ended the stream; None if the stream was finished."""
         self.over = False
+        self.withdrawn = False
+        """Whether no one wants the stream any more, although it may be open by now."""
         self.answered = False
         self._feed = AudioFeed(passage, ring=ring, traits=recognizer.traits, on_written=options.on_written)
         self._close_timeout = options.close_timeout
@@ -106,6 +108,11 @@ class Stream:
         """Give the stream up: it ends now, with this error."""
         if not self._failing.done():
             self._failing.set_result(error)
+
+    def withdraw(self) -> None:
+        """No one wants the stream: who waits until it is open waits no longer, and cancels it."""
+        self.withdrawn = True
+        self.opened.set()
 
     def refuse(self, error: SpeechError) -> None:
         """Note why the stream is cancelled before it is open."""

@@ -61,6 +61,7 @@ class StreamChain:
         self._closing = asyncio.Event()
         self._tasks: asyncio.TaskGroup
         self._switch: Switch | None = None
+        self._opening: Switch | None = None  # the change whose stream is being opened
         self._report = ChainReport(options, delegate, log)
         self._streams = Streams(
             on_result,
@@ -76,6 +77,12 @@ class StreamChain:
         self._streams.on_answer = self._backoff.forgive
         self._watch = SpeechWatch(self._loop.time())
         self.timeline = self._streams.timeline
+
+    @property
+    def wanted(self) -> StreamingRecognizer:
+        """The recognizer that is to hear the call: of the newest change under way, or the one that hears it."""
+        change = self._switch or self._opening
+        return self.recognizer if change is None else change.recognizer
 
     @property
     def skipped(self) -> int:
@@ -112,9 +119,17 @@ class StreamChain:
             text = "the stream answers nothing while the caller speaks"
             stream.fail(SpeechError(text, reason=STALLED, next_step=Next.REPLAY))
 
-    def switch(self, recognizer: StreamingRecognizer, at: int) -> None:
-        """Go on with that recognizer from sample `at` on: one planned cut, as soon as a stream of it is open."""
-        self._switch = Switch(recognizer, at)
+    def switch(self, recognizer: StreamingRecognizer, at: int | None) -> None:
+        """Go on with that recognizer from sample `at` on: one planned cut, as soon as a stream of it is open.
+
+        The newest wish counts: a change to another recognizer whose stream is not open yet is withdrawn.
+        """
+        if self._opening is not None and self._opening.recognizer is not recognizer:
+            self._opening = None
+            if self._streams.opening is not None:
+                self._streams.opening.withdraw()
+        under_way = self.recognizer if self._opening is None else self._opening.recognizer
+        self._switch = None if recognizer is under_way else Switch(recognizer, at)
         self._turn.set()
 
     def close(self) -> None:
@@ -191,25 +206,26 @@ class StreamChain:
         committed, streams.committed = streams.committed, False
         if self._switch is not None and self._switch.recognizer is self.recognizer:
             self._switch = None
-        if self._switch is not None:
-            return self._switch.cut(timeline)
-        if streams.rotation is None:
-            return None
         position = CallPosition(streams.until, timeline.sure, self._watch.quiet_since, committed, timeline.timed)
-        return streams.rotation.cut(self._loop.time(), position)
+        if self._switch is not None:
+            return self._switch.cut(self._loop.time(), position)
+        return None if streams.rotation is None else streams.rotation.cut(self._loop.time(), position)
 
     async def _rotate(self, old: Stream, cut: Cut) -> Stream:
         """Make before break: the old stream goes on hearing until the new one is open."""
         rotation, switch, self._switch = self._streams.rotation, self._switch, None
         recognizer = self.recognizer if switch is None else switch.recognizer
         cut = cut._replace(base=quiet_spot(self._ring, cut.base, cut.slack))
+        self._opening = switch
         new = await self._streams.open(cut.base, recognizer, self._tasks)
+        self._opening = None
         if new.error is not None and new.error.reason == NO_STREAM_FREE and recognizer is self.recognizer:
             return await self._break_before_make(old, cut)
         if new.error is not None:
             self._report.not_opened(new.error, new, old)
             if rotation is not None and switch is None:
                 rotation.failed(self._loop.time())
+        if new.error is not None or new.withdrawn:
             return old
         self._change(recognizer, events.CHOSEN)
         self._streams.current = new

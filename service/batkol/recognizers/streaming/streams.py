@@ -58,6 +58,8 @@ class Streams:
         """Audio on offer."""
         self.current: Stream | None = None
         """The stream that it goes to."""
+        self.opening: Stream | None = None
+        """The stream that `open` waits for."""
         self.rotation: Rotation | None = None
         """The rotation of the newest stream."""
         self.committed = False
@@ -72,7 +74,7 @@ class Streams:
         return self._sent + (self.current.sent if self.current is not None else 0)
 
     async def open(self, base: int, recognizer: StreamingRecognizer, tasks: asyncio.TaskGroup) -> Stream:
-        """Return a stream that hears from `base` on, open or with its error; it lives in `tasks`."""
+        """Return a stream that hears from `base` on, open, with its error, or withdrawn; it lives in `tasks`."""
         stream = Stream(
             self.timeline.follow(base, recognizer.name),
             recognizer=recognizer,
@@ -88,8 +90,10 @@ class Streams:
         task = tasks.create_task(stream.run(), name="stt.stream")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        self.opening = stream
         await self._opened(stream, task)
-        if stream.error is None:
+        self.opening = None
+        if stream.error is None and not stream.withdrawn:
             traits = recognizer.traits
             self.rotation = Rotation(opened_at=self._loop.time(), after=traits.rotate_after, by=traits.rotate_by)
         return stream
@@ -115,8 +119,11 @@ class Streams:
                 await stream.opened.wait()
         except TimeoutError:
             stream.refuse(SpeechError("no stream was opened in time", reason=STALLED, next_step=Next.REPLAY))
-            task.cancel()
-            await asyncio.wait((task,))
+        else:
+            if not stream.withdrawn:
+                return
+        task.cancel()
+        await asyncio.wait((task,))
 
     # -- the listener of the streams (batkol.recognizers.streaming.stream) -----------------------------------------
 

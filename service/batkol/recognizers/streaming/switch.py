@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batkol.recognizers.streaming.recognizer import StreamingRecognizer
-from batkol.speech.rotation import OVERLAP, Cut, Why
-from batkol.speech.timeline import Timeline
+from batkol.speech.rotation import OVERLAP, CallPosition, Cut, Why, cut_here
 
 
 class Switch(NamedTuple):
-    """`recognizer` is to hear the call from sample `at` on: where an utterance begins, in the silence before it."""
+    """`recognizer` is to hear the call from sample `at` on: where an utterance begins, in the silence before it.
+
+    None: from where the caller stands when the change begins, in mid-utterance perhaps.
+    """
 
     recognizer: StreamingRecognizer
-    at: int
+    at: int | None
 
-    def cut(self, timeline: Timeline) -> Cut:
+    def cut(self, now: float, position: CallPosition) -> Cut:
         """Return the hand-over. What the old recognizer has committed beyond `at` stays its own."""
-        limit = max(timeline.sure, self.at)
+        if self.at is None:
+            return cut_here(Why.CHOSEN, now, position)
+        limit = max(position.watermark, self.at)
         return Cut(Why.CHOSEN, limit, limit, OVERLAP)
