@@ -4,6 +4,7 @@ started after it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -64,12 +65,16 @@ class OperatorMetrics:
         self._each = _OfEachAgent(registry, f"{prefix}_agent")
         self._known: dict[AgentKey, tuple[str, int, int, int]] = {}
 
-    def set_agent(self, agent: AgentKey, *, reason: str, pods: int, in_sync: int, calls: int) -> None:
-        """Replace the figures of one agent."""
+    def set_agent(
+        self, agent: AgentKey, *, reason: str, pods: int, in_sync: int, calls: int, scales: bool | None = None
+    ) -> None:
+        """Replace the figures of one agent. `scales`: whether its autoscaler works; None: it has none."""
         self.remove_agent(agent)
         self._known[agent] = (reason, pods, in_sync, calls)
         self._add(self._known[agent], 1)
         self._each.set(agent, reason, pods, in_sync)
+        if scales is not None:
+            self._each.scales.labels(*agent).set(scales)
 
     def remove_agent(self, agent: AgentKey) -> None:
         """Remove the figures of an agent that is deleted, or that this operator no longer reconciles."""
@@ -103,6 +108,13 @@ class _OfEachAgent:
             f"{prefix}_pods_in_sync", "Pods of the agent that run its tuning and flags.", whose, registry=registry
         )
 
+        self.scales = Gauge(
+            f"{prefix}_scaling_active",
+            "1 if the agent's autoscaler reads the number of calls and sets the number of pods, else 0.",
+            whose,
+            registry=registry,
+        )
+
     def set(self, agent: AgentKey, reason: str, pods: int, in_sync: int) -> None:
         self._state.labels(*agent, reason).set(1)
         self._pods.labels(*agent).set(pods)
@@ -112,3 +124,5 @@ class _OfEachAgent:
         self._state.remove(*agent, reason)
         self._pods.remove(*agent)
         self._in_sync.remove(*agent)
+        with suppress(KeyError):  # an agent without an autoscaler has no series
+            self.scales.remove(*agent)

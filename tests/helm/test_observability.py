@@ -26,7 +26,7 @@ OF_THE_PODS = {"batkol_calls_limit": {"namespace"}}  # to see whether they are s
 def exposed() -> dict[str, set[str]]:
     """Return the samples of an operator that has done something, with their labels."""
     metrics = OperatorMetrics()
-    metrics.set_agent(("voice", "reception"), reason="Ready", pods=2, in_sync=1, calls=3)
+    metrics.set_agent(("voice", "reception"), reason="Ready", pods=2, in_sync=1, calls=3, scales=True)
     metrics.reconciles.labels("settled").inc()
     metrics.errors.labels("conflict").inc()
     metrics.requests.labels("apply").inc()

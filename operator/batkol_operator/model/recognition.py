@@ -1,6 +1,7 @@
 """`spec.recognition` and `spec.endpointing`: the recognizers, and the start and end of an utterance.
 
-The six numbers in milliseconds are live: they reach calls in progress and restart nothing. Pods read the rest at start.
+The six numbers in milliseconds and the names of the streaming recognizers are live: they reach calls in progress and
+restart nothing. Pods read the rest at start, the accounts with vendors among it.
 """
 
 from __future__ import annotations
@@ -103,16 +104,15 @@ class Recognition(ResourcePart):
     )
     recognizer: RecognizerName | None = Field(
         None,
-        description="Streaming recognizer that calls use while the flag `recognizer` names none: the vendor's API and "
-        "the model, such as `google-v1/default`; absent: the first of `order`, or else Google with `model`. A change "
-        "rolls the pods.",
+        description="Live. Streaming recognizer that calls use while the flag `recognizer` names none: the vendor's API and "
+        "the model, such as `google-v1/default`; absent: the first of `order`, or else Google with `model`.",
     )
     order: tuple[RecognizerName, ...] = Field(
         (),
         max_length=8,
         json_schema_extra=listed("set"),
-        description="Streaming recognizers that the flag `recognizer` may name, in the order in which a call tries "
-        "them when one fails. A change rolls the pods.",
+        description="Live. Streaming recognizers that the flag `recognizer` may name, in the order in which a call "
+        "tries them when one fails.",
     )
     endpoint: HostPort = Field(
         "",
@@ -149,7 +149,9 @@ class Recognition(ResourcePart):
         "A change rolls the pods.",
     )
     soniox: Soniox | None = Field(
-        None, description="Account with Soniox; absent: no call can use it. A change rolls the pods."
+        None,
+        description="Account with Soniox; absent: no call can use it. A change rolls the pods; until then a pod without "
+        "the account refuses a live change that names one of Soniox's recognizers.",
     )
     whisper: Whisper | None = Field(None, description="Last fallback; absent: none. A change rolls the pods.")
 
@@ -183,15 +185,22 @@ class Endpointing(ResourcePart):
 
 
 LIVE: Final[dict[str, tuple[str, ...]]] = {
-    "recognition": ("batch_milliseconds", "partial_debounce_milliseconds", "final_timeout_milliseconds"),
+    "recognition": (
+        "batch_milliseconds",
+        "partial_debounce_milliseconds",
+        "final_timeout_milliseconds",
+        "recognizer",
+        "order",
+    ),
     "endpointing": ("silence_milliseconds", "minimum_speech_milliseconds", "pre_roll_milliseconds"),
 }
 """The fields that go into `tuning.json`, and never into a pod's template."""
 
 
-def live_numbers(recognition: Recognition, endpointing: Endpointing) -> dict[str, dict[str, Any]]:
-    """Return the contents of `tuning.json`, in its own field names."""
+def live_tuning(recognition: Recognition, endpointing: Endpointing) -> dict[str, dict[str, Any]]:
+    """Return the contents of `tuning.json`, in its own field names; recognizers only where the spec names any."""
+    heard = recognition.model_dump(mode="json", by_alias=True, include=set(LIVE["recognition"]))
     return {
-        "recognition": recognition.model_dump(by_alias=True, include=set(LIVE["recognition"])),
+        "recognition": {name: value for name, value in heard.items() if value not in (None, [])},
         "endpointing": endpointing.model_dump(by_alias=True, include=set(LIVE["endpointing"])),
     }

@@ -41,7 +41,8 @@ VARIABLES: Final = (
     *("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_RESOURCE_ATTRIBUTES"),
     *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),
 )
-"""The variables that some spec sets. All are reserved in each agent: another field, specified later, would set them."""
+"""The variables that some spec sets, or has a live field for. All are reserved in each agent: another field, specified
+later, would set them."""
 
 PREFIXES: Final = (
     *("ANSWERER_KEY_", "VOICE_KEY_", "TOOL_TOKEN_", "TOOL_SECRET_", "SINK_SECRET_", "SINK_CREDENTIALS_"),

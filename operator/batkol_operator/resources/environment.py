@@ -98,10 +98,6 @@ def _recognition(agent: VoiceAgent) -> list[Manifest]:
         plain("STT_MAX_STREAMS", wanted.max_streams),
         plain("VAD", _VAD[agent.spec.endpointing.detector]),
     ]
-    if wanted.recognizer:
-        variables.append(plain("STT_RECOGNIZER", wanted.recognizer))
-    if wanted.order:
-        variables.append(plain("STT_RECOGNIZERS_ORDER", ",".join(wanted.order)))
     if wanted.endpoint:
         variables += [plain("GCP_STT_ENDPOINT", wanted.endpoint), plain("GCP_STT_INSECURE", wanted.insecure)]
     if wanted.phrases:

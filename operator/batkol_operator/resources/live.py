@@ -10,7 +10,7 @@ from typing import Any
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import Spec, VoiceAgent
-from batkol_operator.model.recognition import live_numbers
+from batkol_operator.model.recognition import live_tuning
 from batkol_operator.model.reply import ReplySpec
 from batkol_operator.resources.flag_sources import MergedFlags
 from batkol_operator.resources.flags import definitions
@@ -32,7 +32,7 @@ class LiveFiles:
 
 def live_files(spec: Spec, merged: MergedFlags | None = None) -> LiveFiles:
     """Write the files; the same spec gives the same bytes, in any order of its fields. `merged`: of FeatureFlags."""
-    numbers: dict[str, Any] = live_numbers(spec.recognition, spec.endpointing) | turn_numbers(spec.reply)
+    numbers: dict[str, Any] = live_tuning(spec.recognition, spec.endpointing) | turn_numbers(spec.reply)
     tuning_revision = revision(_canonical(numbers))
     flags = _readable(definitions(spec, merged or MergedFlags()))
     reply, reply_revision = _reply(spec.reply)

@@ -26,6 +26,7 @@ from batkol_operator.status.facts import (
     reply_calls,
 )
 from batkol_operator.status.judge import FIELDS, READY, judge, judge_paused, status_manifest
+from batkol_operator.status.scaling import SCALING_ACTIVE
 from batkol_operator.status.transitions import EventDraft, transitions
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import AgentKey
@@ -142,12 +143,14 @@ class StatusWriter:
 
     def _update_metrics(self, facts: Facts, conditions: tuple[ConditionDraft, ...]) -> None:
         ready, applied = find_condition(conditions, READY), find_condition(conditions, TUNING_APPLIED)
+        scaling = find_condition(conditions, SCALING_ACTIVE)
         self._metrics.set_agent(
             self._agent,
             reason=ready.reason if ready else "Unknown",
             pods=len(counted_pods(facts.pods)),
             in_sync=len(pods_in_sync(facts)),
             calls=active_calls(facts.reports),
+            scales=None if scaling is None else scaling.holds,
         )
         if self._changed_at is not None and ready is not None and applied is not None and ready.holds and applied.holds:
             self._metrics.converged.observe(asyncio.get_running_loop().time() - self._changed_at)

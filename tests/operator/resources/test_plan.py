@@ -159,6 +159,8 @@ TEMPLATE = template_hash(agent())
         {"recognition": {"batchMilliseconds": 20}},
         {"recognition": {"partialDebounceMilliseconds": 0}},
         {"recognition": {"finalTimeoutMilliseconds": 5000}},
+        {"recognition": {"recognizer": "google-v1/command_and_search"}},
+        {"recognition": {"order": ["google-v1/default", "google-v1/command_and_search"]}},
         {"endpointing": {"silenceMilliseconds": 3000}},
         {"endpointing": {"minimumSpeechMilliseconds": 1000}},
         {"endpointing": {"preRollMilliseconds": 0}},
@@ -244,7 +246,13 @@ def test_labels_that_may_be_used_now_are_live() -> None:
 
 def test_every_live_number_was_tried() -> None:
     assert LIVE == {
-        "recognition": ("batch_milliseconds", "partial_debounce_milliseconds", "final_timeout_milliseconds"),
+        "recognition": (
+            "batch_milliseconds",
+            "partial_debounce_milliseconds",
+            "final_timeout_milliseconds",
+            "recognizer",
+            "order",
+        ),
         "endpointing": ("silence_milliseconds", "minimum_speech_milliseconds", "pre_roll_milliseconds"),
     }
 
@@ -258,8 +266,6 @@ ROLLING: dict[str, Any] = {
     "image.pullSecrets": [{"name": "registry"}],
     "recognition.language": "en-US",
     "recognition.model": "command_and_search",
-    "recognition.recognizer": "google-v1/command_and_search",
-    "recognition.order": ["google-v1/default", "google-v1/command_and_search"],
     "recognition.endpoint": "double:9000",
     "recognition": {"endpoint": "double:9001", "insecure": True},
     "recognition.phrases": ["קבלה"],
