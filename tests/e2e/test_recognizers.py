@@ -1,16 +1,21 @@
-"""Two streaming recognizers under a call: the flag changes them, one takes over from the other. On the real wires."""
+"""Two streaming recognizers under a call: flag and tuning change them, one takes over from the other. On the real wires."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
-from batkol.events.events import FinalText
+import httpx
+
+from batkol.events.events import FinalText, PartialText
 from batkol.simulators.google.faults import Fault, Kind
+from batkol.simulators.soniox.server import SonioxDouble
 from batkol.simulators.twilio.caller import Caller
-from batkol.voices.marked.voice import say
-from support.service.stack import Stack, stack
+from batkol.voices.marked.voice import WORDS, say
+from support.service.stack import Stack, stack, write_tuning
 from support.time.waiting import until
 
+SONIOX = "soniox/stt-rt-v5"
 DEFAULT, SEARCH = "google-v1/default", "google-v1/command_and_search"
 SPOKEN = [say(words) for words in (["אני", "רופא"], ["מחר", "תודה"], ["בוקר", "שלום"])]
 
@@ -51,3 +56,56 @@ async def test_a_flag_changes_the_recognizer_of_a_call_that_is_up_and_a_refusal_
     changes = [line for line in shown if line.startswith("batkol_recognizer_changes_total") and line.endswith(" 1.0")]
     assert [SEARCH in line and "chosen" in line for line in changes].count(True) == 1
     assert [DEFAULT in line and "permission_denied" in line for line in changes].count(True) == 1
+
+
+async def test_an_order_that_changes_in_mid_utterance_moves_the_call_from_vendor_to_vendor_and_back(tmp_path: Path) -> None:
+    """From Google to Soniox, which this process makes for it, and back in the next utterance. No word is lost or doubled."""
+    sentences = [say(WORDS[:20]), say(WORDS[::-1][:20])]
+    async with SonioxDouble() as soniox, stack(tmp_path, soniox_api_key="a-key", soniox_url=await soniox.start()) as up:
+        service = up.service
+        write_tuning(tmp_path, {"revision": "1", "recognition": {"order": [DEFAULT]}})
+        await until(lambda: service.live.tuning.revision == "1")
+
+        async def talk(caller: Caller) -> None:
+            sid = caller.plan.call_sid
+
+            async def change(number: int, order: list[str]) -> None:
+                await up.heard.until(lambda: [p for p in up.heard.of(sid, PartialText) if p.index == number])
+                write_tuning(tmp_path, {"revision": f"in {number}", "recognition": {"order": order}})
+
+            for number, (spoken, order) in enumerate(zip(sentences, ([SONIOX, DEFAULT], [DEFAULT]), strict=True)):
+                await asyncio.gather(caller.say(spoken.mulaw), change(number, order))
+                await up.heard.until(lambda: len(up.heard.of(sid, FinalText)) == number + 1)  # noqa: B023  awaited here
+
+        report = await up.call(script=talk)
+        shown = service.metrics.render().decode().splitlines()
+
+    assert report.clean, report.violations
+    assert up.heard.texts(report.call_sid) == [spoken.text for spoken in sentences]
+    assert [final.recognizer for final in up.heard.finals(report.call_sid)] == [SONIOX, DEFAULT]
+    changes = [line for line in shown if line.startswith("batkol_recognizer_changes_total") and line.endswith(" 1.0")]
+    assert [("chosen" in line, SONIOX in line, DEFAULT in line) for line in sorted(changes)] == [
+        (True, False, True),
+        (True, True, False),
+    ]
+    cuts = [line for line in shown if line.startswith("batkol_streams_rotated_total") and not line.endswith(" 0.0")]
+    assert len(cuts) == 2
+    assert all('why="chosen"' in line for line in cuts)
+
+
+async def test_a_recognizer_without_its_key_is_refused_by_name_and_the_status_says_what_is_in_force(
+    tmp_path: Path,
+) -> None:
+    async with stack(tmp_path) as up, httpx.AsyncClient(base_url=up.internal) as http:
+        write_tuning(tmp_path, {"recognition": {"batchMilliseconds": 160, "order": [SONIOX, SEARCH]}})
+        await until(lambda: up.service.live.status().refusals)
+        refused = (await http.get("/v1/status")).json()
+        write_tuning(tmp_path, {"recognition": {"order": [SEARCH, DEFAULT]}})
+        await until(lambda: len(up.service.recognizers.streaming) == 2)
+        taken = (await http.get("/v1/status")).json()
+
+    (refusal,) = refused["live"]["refusals"]
+    assert f"'{SONIOX}' needs SONIOX_API_KEY" in refusal["why"]
+    assert (refused["tuning"]["batch_ms"], refused["recognizer"]["order"]) == (160, [DEFAULT])
+    assert (taken["live"]["refusals"], taken["recognizer"]["order"]) == ([], [SEARCH, DEFAULT])
+    assert list(taken["recognizer"]["streaming"]) == [SEARCH, DEFAULT]

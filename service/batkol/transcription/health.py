@@ -206,7 +206,7 @@ class Health:
 
     @property
     def _checks(self) -> tuple[VendorCheck, ...]:
-        """Of the vendors in force."""
+        """Checks of the vendors in force."""
         return (self._google, *(self._own[step.name] for step in self._recognizers.streaming if step.name in self._own))
 
     def _label(self, step: StreamingStep) -> str:

@@ -87,7 +87,7 @@ class Recognizers:
     """One per process. `fallbacks` are asked in order, each with its name for the log; `breakers` are their own."""
 
     streaming: tuple[StreamingStep, ...]
-    """Those in force, in the order in which a call tries them; at least one. Replaced as a whole while calls are up."""
+    """In force, in the order in which a call tries them; at least one. Replaced as a whole while calls are up."""
 
     options: StreamingOptions
     fallbacks: tuple[tuple[Source, Recognizer], ...]

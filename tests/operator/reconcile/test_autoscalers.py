@@ -40,6 +40,12 @@ def pods(at: Desk) -> int:
     return int(at.api.store.get(DEPLOYMENT)["spec"]["replicas"])
 
 
+def scaling_active(at: Desk) -> float | None:
+    """The gauge that the alert reads; None: there is no series."""
+    whose = {"agent_namespace": NAMESPACE, "agent": NAME}
+    return at.context.metrics.registry.get_sample_value("batkol_operator_agent_scaling_active", whose)
+
+
 def scaled_by_another(at: Desk, wanted: int) -> None:
     """Write the number of pods as an autoscaler does: not as this operator."""
     at.patch(DEPLOYMENT, spec={"replicas": wanted})
@@ -72,6 +78,7 @@ async def test_keda_that_comes_later_is_found_and_what_it_scaled_is_freed_at_onc
         await at.reconcile()
         assert pods(at) == 2
         assert "ScalingActive" not in {each["type"] for each in at.status["conditions"]}
+        assert scaling_active(at) is None
 
         install_keda(monkeypatch)
         await asyncio.sleep(INTERVAL_S)
@@ -79,10 +86,12 @@ async def test_keda_that_comes_later_is_found_and_what_it_scaled_is_freed_at_onc
         assert SCALED_OBJECT in at.api.store.objects
         assert pods(at) == 2, "nobody scales before the autoscaler does"
         assert at.condition("ScalingActive")["reason"] == "NotReported"
+        assert scaling_active(at) == 0
 
         at.patch(spec={"scaling": {**FIXED, "replicas": 3}})
         await at.reconcile()
         assert SCALED_OBJECT not in at.api.store.objects, "or two would fight over the number"
+        assert scaling_active(at) is None, "an agent with a fixed number of pods has none that could fail"
         assert pods(at) == 3
 
 

@@ -7,9 +7,12 @@ from typing import Any
 from hypothesis import given
 from pydantic.alias_generators import to_camel
 
+from batkol.app.live_recognizers import recognizer_means
+from batkol.live.recognizer_means import in_order
 from batkol.live.reply import Budget, parse_reply
 from batkol.live.tuning import Tuning, parse_tuning
 from batkol.live.turn_tuning import TURN_BOUNDS, TurnTuning
+from batkol.settings import Settings
 from batkol.speech.turn_thresholds import TurnThresholds
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.turns import APOLOGY_MS, FILLER_MS, TurnsSpec
@@ -44,8 +47,36 @@ def test_the_service_takes_every_tuning_and_nothing_of_it_is_left_to_the_pod(spe
         silence_ms=kept.endpointing.silence_milliseconds,
         minimum_speech_ms=kept.endpointing.minimum_speech_milliseconds,
         pre_roll_ms=kept.endpointing.pre_roll_milliseconds,
+        recognizers=in_order(kept.recognition.recognizer or "", kept.recognition.order, ""),
         revision=files.tuning_revision,
     )
+
+
+def test_recognizers_are_written_where_the_spec_names_them_and_nowhere_else() -> None:
+    """A service that knows no recognizers in its tuning would refuse the whole file for them."""
+    order = ["google-v1/command_and_search", "google-v1/default"]
+    plain, ordered, both = (
+        json.loads(live_files(agent(recognition=given).spec).tuning)["recognition"]
+        for given in ({}, {"order": order}, {"order": order, "recognizer": order[1]})
+    )
+
+    assert plain.keys() == {"batchMilliseconds", "partialDebounceMilliseconds", "finalTimeoutMilliseconds"}
+    assert ordered == {**plain, "order": order}
+    assert both == {**plain, "order": order, "recognizer": order[1]}
+
+
+def test_a_pod_without_the_account_refuses_what_the_resource_names_by_name() -> None:
+    soniox = "soniox/stt-rt-v5"
+    account = {"apiKeySecretRef": {"name": "soniox", "key": "api-key"}}
+    spec = agent(recognition={"order": [soniox, "google-v1/default"], "soniox": account}).spec
+    without, with_key = (
+        recognizer_means(Settings(twilio_validate_signatures=False, soniox_api_key=key)) for key in ("", "a-key")
+    )
+    wanted = parse_tuning(live_files(spec).tuning.encode(), Tuning(), without).recognizers
+
+    assert wanted == (soniox, "google-v1/default")
+    assert [f"'{soniox}' needs SONIOX_API_KEY" in why for why in without.lacking(wanted)] == [True]
+    assert with_key.lacking(wanted) == ()
 
 
 def test_the_service_takes_every_threshold_of_turns() -> None:

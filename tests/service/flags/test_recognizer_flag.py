@@ -85,6 +85,16 @@ async def test_with_one_recognizer_the_flag_is_not_asked(tmp_path: Path) -> None
         await flags.close()
 
 
+async def test_without_a_flag_the_first_of_those_in_force_is_preferred(tmp_path: Path) -> None:
+    in_force = [NAMES]
+    async with following(tmp_path) as live:
+        flags = await Flags.start(fallback=True, recognizers=lambda: in_force[0], live=live)
+        assert (flags.recognizer(CALL), flags.status().recognizer) == (FIRST, FIRST)
+        in_force[0] = (SECOND, FIRST)
+        assert (flags.recognizer(CALL), flags.status().recognizer) == (SECOND, SECOND)
+        await flags.close()
+
+
 def test_the_variants_of_the_flag_are_texts() -> None:
     raw = definitions({"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"})
     _, (refusal,) = parse_definitions(raw.encode())

@@ -103,6 +103,31 @@ async def test_a_refusal_that_a_call_meets_makes_that_vendor_be_asked_and_no_oth
         assert (len(up.single.asked), up.other.checks) == (1, 3)
 
 
+async def test_a_vendor_that_comes_into_force_is_asked_at_once_and_what_it_refuses_is_its_own() -> None:
+    third = MemoryVendor("third/model", say(["כן"]), Observed(), refusal=REFUSED)
+    async with clinic() as up:
+        (made,) = up.recognizers.use(("third/model", GOOGLE), lambda _: StreamingStep(third))
+        up.health.add(made)
+        await until(lambda: third.checks)
+        assert up.states() == {"third/model": "open", GOOGLE: "closed"}
+        assert up.health.degraded() == "third/model: unauthenticated"
+
+        third.refusal = None
+        await asyncio.sleep(ASK_EVERY + 1)
+        assert up.states() == {"third/model": "closed", GOOGLE: "closed"}
+        await asyncio.sleep(24 * 3600)
+        assert (len(up.single.asked), up.other.checks, third.checks) == (1, 1, 2)
+
+
+async def test_a_vendor_that_is_not_in_force_any_more_degrades_no_pod() -> None:
+    async with clinic(refusing=True) as up:
+        assert up.health.degraded() == f"{OTHER}: unauthenticated"
+        up.recognizers.use((GOOGLE,), StreamingStep)
+
+        assert up.health.degraded() is None
+        assert up.states() == {GOOGLE: "closed"}
+
+
 async def test_a_pod_whose_every_recognizer_refuses_is_not_ready_and_one_that_mends_makes_it_so() -> None:
     async with clinic(single_refuses=True) as up:
         now = asyncio.get_running_loop().time()

@@ -38,15 +38,21 @@ def speech(draw: random.Random) -> SpokenAudio:
 
 def misbehave(draw: random.Random, vendor: MemoryVendor) -> None:
     """Do one thing that a vendor does to a call, or end it."""
-    match draw.choice(["die", "refuse", "hang", "recover", "nothing"]):
+    match draw.choice(["die", "refuse", "hang", "slow", "recover", "nothing"]):
         case "die" if vendor.connections and not vendor.connections[-1].over:
             vendor.die(draw.choice(FAULTS))
         case "refuse":
             vendor.refusal = draw.choice(FAULTS)
         case "hang":
             vendor.hangs = True
+        case "slow":
+            vendor.opening_s = draw.choice([0.3, 1.0, 1.8])
         case "recover":
-            vendor.refusal, vendor.hangs = None, False
+            recover(vendor)
+
+
+def recover(vendor: MemoryVendor) -> None:
+    vendor.refusal, vendor.hangs, vendor.opening_s = None, False, 0.0
 
 
 async def speak(draw: random.Random, call: VendorCall) -> None:

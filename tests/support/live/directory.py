@@ -28,10 +28,14 @@ async def until_batch(live: Live, batch: int) -> None:
 
 @asynccontextmanager
 async def following(
-    directory: Path, pace: ReadTimings = USUAL, recognizers: Sequence[str] = ()
+    directory: Path,
+    pace: ReadTimings = USUAL,
+    recognizers: Sequence[str] = (),
+    means: RecognizerMeans | None = None,
 ) -> AsyncGenerator[Live, None]:
-    """Run a `Live` over a directory, ready, and end it."""
-    live = Live(FileSource(directory, pace=pace), recognizers=RecognizerMeans(order=tuple(recognizers)))
+    """Run a `Live` over a directory, ready, and end it. `means`: more of `recognizers` than their names."""
+    own = means or RecognizerMeans(order=tuple(recognizers))
+    live = Live(FileSource(directory, pace=pace), recognizers=own)
     task = asyncio.create_task(live.run())
     try:
         async with asyncio.timeout(15):

@@ -88,11 +88,15 @@ def _flags(draw: st.DrawFn) -> dict[str, Any]:
     return flags
 
 
+_GOOGLES = ["google-v1/default", "google-v1/command_and_search"]
+
 specs: st.SearchStrategy[dict[str, Any]] = _some(
     recognition=_some(
         batchMilliseconds=st.integers(20, 1000),
         partialDebounceMilliseconds=st.integers(0, 2000),
         finalTimeoutMilliseconds=st.integers(100, 5000),
+        recognizer=st.sampled_from(_GOOGLES),
+        order=st.lists(st.sampled_from(_GOOGLES), unique=True),
         phrases=st.lists(_text, max_size=4, unique=True),
     ),
     endpointing=_some(

@@ -65,6 +65,9 @@ class MemoryVendor:
     """Every connection is refused so."""
     hangs: bool = False
     """No connection is ever open, nor answers."""
+    opening_s: float = 0.0
+    """Seconds until a connection is open, or refused."""
+    gives_finals: bool = True
     goes_away_after: float | None = None
     """Seconds of a connection after which it announces its end."""
     notice: float = 50.0
@@ -96,6 +99,7 @@ class MemoryVendor:
             if self.hangs:
                 await asyncio.sleep(OPEN_TIMEOUT_S)
                 raise broken("deadline")
+            await asyncio.sleep(self.opening_s)
             if self.refusal is not None:
                 raise self.refusal
             connection = MemoryConnection(self, opening.passage.base)
@@ -190,6 +194,8 @@ class MemoryConnection:
             return []
         heard_to = self.base + self.written
         words = [w for w in self.vendor.spoken.words if w.start >= self._given and w.end <= heard_to]
+        if not self.vendor.gives_finals:
+            return self._interims(words)
         for count, word in enumerate(words, 1):
             following = self._following(word)
             if heard_to - word.end >= PAUSE and (following is None or following - word.end >= PAUSE):
@@ -198,6 +204,9 @@ class MemoryConnection:
             self._flushing = False
             return [self._final(words)]
         self._flushing = False
+        return self._interims(words)
+
+    def _interims(self, words: Sequence[SpokenWord]) -> list[Portion]:
         text = " ".join(word.text for word in words)
         if text == self._interim:
             return []

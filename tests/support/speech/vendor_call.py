@@ -83,6 +83,15 @@ class VendorCall:
             await self.end(index)
         await until(lambda: set(indexes) <= set(self.told.texts))
 
+    def put_in_force(self, *names: str) -> None:
+        """Have these recognizers in force, in this order, as a change of the tuning does; the call's heartbeat follows."""
+        self.recognizers.use(names, self.step)
+        self.transcription.follow()
+
+    def step(self, name: str) -> StreamingStep:
+        """Make the step of a vendor that was not in force at the start."""
+        return StreamingStep(next(vendor for vendor in self.vendors if vendor.name == name))
+
     @property
     def text(self) -> str:
         """All that was heard, as the record has it."""
@@ -118,8 +127,9 @@ async def vendor_call(
     preferred: str | None = None,
     hanging: str = "",
     refusing: tuple[str, SpeechError] | None = None,
+    in_force: int = 100,
 ) -> AsyncIterator[VendorCall]:
-    """A call in progress, with a vendor for each name of `traits`, in this order."""
+    """A call in progress, with a vendor for each name of `traits`, in this order; the first `in_force` of them are."""
     told = Told()
     named = traits or {"first/a": TIMED, "second/b": TIMED}
     vendors = [MemoryVendor(name, spoken, told, traits=each) for name, each in named.items()]
@@ -129,7 +139,7 @@ async def vendor_call(
             vendor.refusal = refusing[1]
     single = single or ScriptedRecognizer()
     recognizers = Recognizers(
-        streaming=tuple(StreamingStep(vendor) for vendor in vendors),
+        streaming=tuple(StreamingStep(vendor) for vendor in vendors[:in_force]),
         options=StreamingOptions(on_written=lambda _: None),
         fallbacks=((Source.SINGLE, single),),
         punctuate=str,

@@ -63,7 +63,7 @@ class Stream:
         """The error that ended the stream; None if the stream was finished."""
         self.over = False
         self.withdrawn = False
-        """Whether no one wants the stream any more, although it may be open by now."""
+        """Whether the call has gone on without the stream, although it may be open by now."""
         self.answered = False
         self._feed = AudioFeed(passage, ring=ring, traits=recognizer.traits, on_written=options.on_written)
         self._close_timeout = options.close_timeout
@@ -110,7 +110,7 @@ class Stream:
             self._failing.set_result(error)
 
     def withdraw(self) -> None:
-        """No one wants the stream: who waits until it is open waits no longer, and cancels it."""
+        """Give the stream up before it is open: what waits for that waits no longer, and cancels it."""
         self.withdrawn = True
         self.opened.set()
 
