@@ -126,6 +126,33 @@ async def test_a_patch_is_in_force_in_a_call_in_progress_and_no_pod_is_touched(
         assert agent.pods.addresses == pod
 
 
+async def test_another_recognizer_is_in_force_in_a_call_in_progress_and_no_pod_is_touched(
+    control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path, google: int
+) -> None:
+    spec = {"streaming": {"mode": "Enabled"}}
+    async with running(control_plane, admin, namespace, tmp_path, google, **spec) as agent:
+        kubectl, template = agent.installation.kubectl, await agent.installation.template("clinic")
+        pod = dict(agent.pods.addresses)
+        call = agent.call(TALK)
+        await until(lambda: agent.heard(FinalText), 60)
+
+        await kubectl.patch("clinic", recognition={"order": ["google-v1/command_and_search", "google-v1/default"]})
+        await agent.installation.until("clinic", "TuningApplied")
+        status = await agent.status()
+        assert status["recognizer"]["order"] == ["google-v1/command_and_search", "google-v1/default"]
+        assert (status["active_calls"], status["live"]["refusals"]) == (1, []), "the call is still on"
+
+        report = await call
+        await until(lambda: len(agent.heard(FinalText)) == 3, 60)
+        assert report.clean
+        finals = agent.heard(FinalText)
+        assert [plain(event.text) for event in finals] == words_of(TALK)
+        assert finals[0].recognizer == "google-v1/default"
+        assert finals[-1].recognizer == "google-v1/command_and_search"
+        assert await agent.installation.template("clinic") == template
+        assert agent.pods.addresses == pod
+
+
 async def test_a_prompt_is_in_force_in_a_call_in_progress_and_no_pod_is_touched(
     control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path, google: int
 ) -> None:
