@@ -1,4 +1,4 @@
-"""Two streaming recognizers under a call: flag and tuning change them, one takes over from the other. On the real wires."""
+"""Two streaming recognizers under a call: flag and tuning change them, one takes over from the other. On real wires."""
 
 from __future__ import annotations
 
@@ -58,8 +58,10 @@ async def test_a_flag_changes_the_recognizer_of_a_call_that_is_up_and_a_refusal_
     assert [DEFAULT in line and "permission_denied" in line for line in changes].count(True) == 1
 
 
-async def test_an_order_that_changes_in_mid_utterance_moves_the_call_from_vendor_to_vendor_and_back(tmp_path: Path) -> None:
-    """From Google to Soniox, which this process makes for it, and back in the next utterance. No word is lost or doubled."""
+async def test_an_order_that_changes_in_mid_utterance_moves_the_call_from_vendor_to_vendor_and_back(
+    tmp_path: Path,
+) -> None:
+    """From Google to Soniox, which this process makes for it, and back in the next utterance."""
     sentences = [say(WORDS[:20]), say(WORDS[::-1][:20])]
     async with SonioxDouble() as soniox, stack(tmp_path, soniox_api_key="a-key", soniox_url=await soniox.start()) as up:
         service = up.service

@@ -104,8 +104,8 @@ class Recognition(ResourcePart):
     )
     recognizer: RecognizerName | None = Field(
         None,
-        description="Live. Streaming recognizer that calls use while the flag `recognizer` names none: the vendor's API and "
-        "the model, such as `google-v1/default`; absent: the first of `order`, or else Google with `model`.",
+        description="Live. Streaming recognizer that calls use while the flag `recognizer` names none: the vendor's "
+        "API and the model, such as `google-v1/default`; absent: the first of `order`, or else Google with `model`.",
     )
     order: tuple[RecognizerName, ...] = Field(
         (),
@@ -150,8 +150,8 @@ class Recognition(ResourcePart):
     )
     soniox: Soniox | None = Field(
         None,
-        description="Account with Soniox; absent: no call can use it. A change rolls the pods; until then a pod without "
-        "the account refuses a live change that names one of Soniox's recognizers.",
+        description="Account with Soniox; absent: no call can use it. A change rolls the pods; until then a pod "
+        "without the account refuses a live change that names one of Soniox's recognizers.",
     )
     whisper: Whisper | None = Field(None, description="Last fallback; absent: none. A change rolls the pods.")
 

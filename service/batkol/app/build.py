@@ -126,7 +126,7 @@ async def _service(
     live = await _live(settings, stack, tasks)
     flags = await _flags(settings, live, metrics, stack)
     google = google_recognizer(settings, await google_channels(settings, stack))
-    recognizers = call_recognizers(settings, google, metrics, stack, patience, live.tuning.recognizers)
+    recognizers = call_recognizers(settings, google, metrics, stack, patience, in_force=live.tuning.recognizers)
     await tasks.own(stack, (health := recognizer_health(settings, recognizers, google, patience)).run, "health")
     make = partial(streaming_step, settings=settings, google=google)
     follow_recognizers(live, recognizers, make, health, metrics)

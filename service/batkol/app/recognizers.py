@@ -72,6 +72,7 @@ def call_recognizers(
     metrics: Metrics,
     stack: AsyncExitStack,
     patience: Patience,
+    *,
     in_force: Sequence[str] = (),
 ) -> Recognizers:
     """Return the streaming recognizers, and the fallbacks in the order in which they are asked.

@@ -30,9 +30,7 @@ class RecognizerMeans:
     why_not: Callable[[str], str] = lambda _: ""
     """Returns why this process cannot use a recognizer, a clause that names it and says what to do; "": it can."""
 
-    def names(
-        self, first: str | UnsetType = UNSET, order: Sequence[str] | UnsetType = UNSET
-    ) -> tuple[str, ...]:
+    def names(self, first: str | UnsetType = UNSET, order: Sequence[str] | UnsetType = UNSET) -> tuple[str, ...]:
         """Return the recognizers of a file, in the order in which a call tries them."""
         return in_order(
             self.first if first is UNSET else first, self.order if order is UNSET else order, self.otherwise

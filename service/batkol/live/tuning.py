@@ -96,7 +96,10 @@ _DECODER = msgspec.json.Decoder(TuningDocument)
 
 
 def parse_tuning(raw: bytes, defaults: Tuning, means: RecognizerMeans = NO_MEANS) -> Tuning:
-    """Read `tuning.json`. `means` has the recognizers where the file names none. Raises `ConfigurationError`, a sentence, if anything in it is wrong."""
+    """Read `tuning.json`; `means` has the recognizers where the file names none.
+
+    Raises `ConfigurationError`, a sentence, if anything in the file is wrong.
+    """
     document = strict_document.read(TUNING, raw, _DECODER, _rule, _STAYS)
     try:
         return document.merged(defaults, revision=content_revision(raw), means=means)

@@ -285,8 +285,8 @@ class Streaming:
                 self._unanswered = stream.passage
                 self._observe(event)
             case StreamEnded(stream):
-                if stream.passage is self._unanswered:  # it never took over, or is followed by one that opens now
-                    self._unanswered = None
+                unanswered = self._unanswered  # it never took over, or is followed by one that opens now
+                self._unanswered = None if unanswered is stream.passage else unanswered
                 self._observe(event)
             case _:  # shared: mypy refuses any other
                 self._observe(event)

@@ -59,7 +59,7 @@ def expected(store: str) -> str:
         "by_reason: {}}, "
         "recognizer: {endpoint: str, language: str, model: str, streams: int, requests: int, limit: int, "
         "connections: int, check: {state: str, at: None, reason: str, said: str, remedy: str}, "
-        "streaming: {google-v1/default: {endpoint: str, model: str, streams: int, limit: int, "
+        "order: [str], streaming: {google-v1/default: {endpoint: str, model: str, streams: int, limit: int, "
         f"breaker: {{{HEALTH}}}, check: {{state: str, at: None, reason: str, said: str, remedy: str}}}}}}, "
         f"health: {{streaming: {{{HEALTH}}}, single: {{{HEALTH}}}}}}}, "
         f"store: {{{STORE[store]}}}, rehearsals: bool, "

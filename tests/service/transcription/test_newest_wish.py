@@ -98,8 +98,12 @@ async def test_of_wishes_that_come_while_a_stream_opens_the_newest_one_wins(
 
 
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("traits", [{FIRST: TIMED, SECOND: TIMED}, {FIRST: UNTIMED, SECOND: TIMED}, {FIRST: TIMED, SECOND: UNTIMED}])
-async def test_an_order_that_changes_in_mid_utterance_is_one_cut_there_and_partials_go_on(traits: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "traits", [{FIRST: TIMED, SECOND: TIMED}, {FIRST: UNTIMED, SECOND: TIMED}, {FIRST: TIMED, SECOND: UNTIMED}]
+)
+async def test_an_order_that_changes_in_mid_utterance_is_one_cut_there_and_partials_go_on(
+    traits: dict[str, object],
+) -> None:
     async with vendor_call(LONG, traits=traits) as call:  # type: ignore[arg-type]
         await call.say(0)
         await call.begin(1, words=10)
@@ -136,9 +140,9 @@ async def test_a_call_stays_with_a_recognizer_that_is_not_in_force_while_the_oth
         second.refusal = broken("unauthenticated", Next.MISCONFIGURED)
         await call.say(0)
         call.put_in_force(SECOND)
-        await call.say(1, 2)
+        await call.say(1, 2, 3)
 
-    assert (call.text, by(call), call.changes) == (SHORT.text, [FIRST] * 3, [])
+    assert (call.text, by(call), call.changes) == (SHORT.text, [FIRST] * 4, [])
 
 
 @pytest.mark.virtual_time

@@ -122,7 +122,7 @@ async def test_a_vendor_that_comes_into_force_is_asked_at_once_and_what_it_refus
 async def test_a_vendor_that_is_not_in_force_any_more_degrades_no_pod() -> None:
     async with clinic(refusing=True) as up:
         assert up.health.degraded() == f"{OTHER}: unauthenticated"
-        up.recognizers.use((GOOGLE,), StreamingStep)
+        up.recognizers.use((GOOGLE,), lambda _: StreamingStep(up.other))
 
         assert up.health.degraded() is None
         assert up.states() == {GOOGLE: "closed"}

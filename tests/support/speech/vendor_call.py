@@ -84,7 +84,7 @@ class VendorCall:
         await until(lambda: set(indexes) <= set(self.told.texts))
 
     def put_in_force(self, *names: str) -> None:
-        """Have these recognizers in force, in this order, as a change of the tuning does; the call's heartbeat follows."""
+        """Have these recognizers in force, in this order, as a change of the tuning does; the call follows."""
         self.recognizers.use(names, self.step)
         self.transcription.follow()
 
