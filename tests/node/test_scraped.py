@@ -38,6 +38,7 @@ NEVER_HERE: Final[dict[str, str]] = {
     "batkol_operator_contests_total": "nobody else writes the operator's fields",
     "batkol_operator_errors_total": "the operator meets no error",
     "batkol_operator_agent_state{": "the agent is ready",
+    "batkol_operator_agent_scaling_active": "the number of pods is fixed",
 }
 """How the selectors begin that match nothing here, with the reason. What asks for them may draw nothing."""
 EMPTY: Final[dict[str, str]] = {

@@ -63,7 +63,7 @@ async def test_a_pod_that_lacks_the_account_is_seen_and_named_until_it_is_replac
         applied = around.condition(key, "TuningApplied")
         assert (applied["status"], applied["reason"]) == ("False", "RefusedByPods")
         assert f"refused the configuration: {NEEDS_KEY}" in applied["message"]
-        assert NEEDS_KEY in around.condition(key, "Ready")["message"]
+        assert around.condition(key, "Ready")["status"] == "False"
         assert (around.status(key)["inSync"], around.status(key)["podsInSync"]) == ("0/1", 0)
 
         pod.refusals = []

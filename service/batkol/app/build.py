@@ -22,13 +22,7 @@ from batkol.app.listeners import http_listeners
 from batkol.app.live_recognizers import follow_recognizers, recognizer_means
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
-from batkol.app.recognizers import (
-    call_recognizers,
-    google_channels,
-    google_recognizer,
-    recognizer_health,
-    streaming_step,
-)
+from batkol.app.recognizers import call_recognizers, google_channels, google_recognizer, recognizer_health
 from batkol.app.service import Service
 from batkol.app.sinks import outbox, sinks
 from batkol.app.speakers import chosen, flag_context
@@ -88,10 +82,10 @@ async def running(
         tasks = Tasks()
         tasks.watch_unowned(stack)
         service = await _service(settings, exporters, stack, tasks, patience)
-        service.logs = logs
-        service.otel_ignored = ignored
+        service.logs, service.otel_ignored = logs, ignored
         service.fleet = fleet(service, patience)
         stack.push_async_callback(service.fleet.aclose)
+        follow_recognizers(service)
         await _watch_threads(service, stack)
         await tasks.own(stack, collect_garbage, "garbage")
         await summaries(service, stack, tasks)
@@ -128,8 +122,6 @@ async def _service(
     google = google_recognizer(settings, await google_channels(settings, stack))
     recognizers = call_recognizers(settings, google, metrics, stack, patience, in_force=live.tuning.recognizers)
     await tasks.own(stack, (health := recognizer_health(settings, recognizers, google, patience)).run, "health")
-    make = partial(streaming_step, settings=settings, google=google)
-    follow_recognizers(live, recognizers, make, health, metrics)
     vad = await _vad(settings, stack, tasks)
     calls = CallRegistry(limit=settings.max_calls)
     heartbeat = Heartbeat(calls, metrics)

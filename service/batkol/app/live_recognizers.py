@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import structlog
 
 from batkol.app.gauges import expose_streams
-from batkol.live.config import Live, LiveChange
+from batkol.app.recognizers import streaming_step
+from batkol.app.service import Service
+from batkol.live.config import LiveChange
 from batkol.live.recognizer_means import RecognizerMeans
 from batkol.recognizers import names
 from batkol.settings import Settings
-from batkol.telemetry.metrics import Metrics
-from batkol.transcription.health import Health
-from batkol.transcription.recognizers import Recognizers
 from batkol.transcription.streaming_step import StreamingStep
 
 log = structlog.get_logger()
@@ -39,20 +36,21 @@ def recognizer_means(settings: Settings) -> RecognizerMeans:
     )
 
 
-def follow_recognizers(
-    live: Live, recognizers: Recognizers, make: Callable[[str], StreamingStep], health: Health, metrics: Metrics
-) -> None:
+def follow_recognizers(service: Service) -> None:
     """Put the recognizers of the tuning in force whenever they change; calls in progress follow within a heartbeat."""
 
+    def make(name: str) -> StreamingStep:
+        return streaming_step(name, service.settings, service.google)
+
     def take_up(_: LiveChange | None = None) -> None:
-        wanted = live.tuning.recognizers
-        if wanted == tuple(step.name for step in recognizers.streaming):
+        wanted = service.live.tuning.recognizers
+        if wanted == tuple(step.name for step in service.recognizers.streaming):
             return
-        made = recognizers.use(wanted, make)
+        made = service.recognizers.use(wanted, make)
         for step in made:
-            health.add(step)
-        expose_streams(metrics, [step.recognizer for step in made])
+            service.health.add(step)
+        expose_streams(service.metrics, [step.recognizer for step in made])
         log.info("[CFG] recognizers in force changed", recognizers=list(wanted))
 
-    live.on_change(take_up)
+    service.live.on_change(take_up)
     take_up()

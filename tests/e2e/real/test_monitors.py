@@ -81,6 +81,7 @@ async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_an
         held = await not_applied(installation, pods, seen)
         await refused(installation)
         unseen = await not_looked_for(operated, installation, seen)
+        unscaled = await not_scaled(installation, seen)
         unready = await not_ready(installation, seen)
         empty = await empty_of(seen, asked, since=since, listed=())
         missing = await missing_of(seen, {**asked, **expressions(OPERATOR)})
@@ -106,6 +107,7 @@ async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_an
         of_the_agent = {"agent_namespace": NAMESPACE, "agent": "clinic"}
         assert held == {"alertname": "BatkolTuningNotApplied", "severity": "warning", **of_the_agent}
         assert unseen == {"alertname": "BatkolPodsNotScraped", "severity": "warning", **of_the_agent}
+        assert unscaled == {"alertname": "BatkolScalingNotActive", "severity": "warning", **of_the_agent}
         assert unready.items() >= {"alertname": "BatkolAgentsNotReady", "severity": "critical", **of_the_agent}.items()
         assert down == {"alertname": "BatkolOperatorDown", "severity": "warning"}
 
@@ -152,6 +154,15 @@ async def not_looked_for(operated: Operated, installation: Installation, seen: P
     await operated.follow(OF_THE_AGENT, OF_THE_OPERATOR)
     await seen.resolves("BatkolPodsNotScraped")
     return unseen
+
+
+async def not_scaled(installation: Installation, seen: Prometheus) -> dict[str, str]:
+    """Let an autoscaler set the number of pods that has no figures here, and fix the number again."""
+    await installation.kubectl.patch("clinic", scaling={"replicas": None, "minReplicas": 2, "maxReplicas": 3})
+    fired = await seen.fires("BatkolScalingNotActive")
+    await installation.kubectl.patch("clinic", scaling={"replicas": 2, "minReplicas": None, "maxReplicas": None})
+    await seen.resolves("BatkolScalingNotActive")
+    return fired
 
 
 async def not_ready(installation: Installation, seen: Prometheus) -> dict[str, str]:
