@@ -197,7 +197,7 @@ async def scene(seed: int) -> tuple[list[str], list[str], str, str]:
         over.set()
         await changing
         for vendor in call.vendors:
-            vendor.opening_s, vendor.refusal = draw.choice([0.0, 0.7, 1.8]), None
+            vendor.opening_s, vendor.refusal = 0.0, None
         await asyncio.sleep(60)  # whoever failed has rested
         last = draw.choice(call.vendors).name
         await flip(call, *draw.sample([FIRST, SECOND, THIRD], 2), last)

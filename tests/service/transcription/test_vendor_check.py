@@ -42,11 +42,9 @@ class Clinic:
 
 
 @asynccontextmanager
-async def clinic(
-    *, refusing: bool = False, away: bool = False, single_refuses: bool = False
-) -> AsyncIterator[Clinic]:
+async def clinic(*, refusing: bool = False, single_refuses: bool = False) -> AsyncIterator[Clinic]:
     google, other = (MemoryVendor(name, say(["כן"]), Observed()) for name in (GOOGLE, OTHER))
-    other.refusal = REFUSED if refusing else broken() if away else None
+    other.refusal = REFUSED if refusing else None
     single = ScriptedRecognizer("", *([REFUSED] if single_refuses else []), delay_s=0.0)
     recognizers = Recognizers(
         streaming=(StreamingStep(google, stands_with_single=True), StreamingStep(other)),
@@ -121,14 +119,9 @@ async def test_a_vendor_that_comes_into_force_is_asked_at_once_and_what_it_refus
         assert (len(up.single.asked), up.other.checks, third.checks) == (1, 1, 2)
 
 
-@pytest.mark.parametrize(
-    ("refusing", "away", "degraded"), [(True, False, f"{OTHER}: unauthenticated"), (False, True, "vendor: unavailable")]
-)
-async def test_a_vendor_that_is_not_in_force_any_more_degrades_no_pod(
-    refusing: bool, away: bool, degraded: str
-) -> None:
-    async with clinic(refusing=refusing, away=away) as up:
-        assert up.health.degraded() == degraded
+async def test_a_vendor_that_is_not_in_force_any_more_degrades_no_pod() -> None:
+    async with clinic(refusing=True) as up:
+        assert up.health.degraded() == f"{OTHER}: unauthenticated"
         up.recognizers.use((GOOGLE,), lambda _: StreamingStep(up.other))
 
         assert up.health.degraded() is None
