@@ -20,6 +20,7 @@ from batkol.recognizers.streaming.events import (
     AudioLost,
     ChangeFailed,
     StreamAnswered,
+    StreamEnded,
     StreamEvent,
     StreamFailed,
     StreamOpening,
@@ -281,12 +282,14 @@ class Streaming:
                     self._recognizers.options.on_rotation_failed(reason, recognizer)
                 self._unproven = False
                 self._observe(event)
-            case StreamOpening(stream):
-                self._unanswered = stream.passage
-                self._observe(event)
-            case StreamEnded(stream):
-                unanswered = self._unanswered  # it never took over, or is followed by one that opens now
-                self._unanswered = None if unanswered is stream.passage else unanswered
+            case StreamOpening() | StreamEnded():
+                self._follow_opening(event)
                 self._observe(event)
             case _:  # shared: mypy refuses any other
                 self._observe(event)
+
+    def _follow_opening(self, event: StreamOpening | StreamEnded) -> None:
+        if isinstance(event, StreamOpening):
+            self._unanswered = event.stream.passage
+        elif event.stream.passage is self._unanswered:  # it never took over, or is followed by one that opens now
+            self._unanswered = None
