@@ -144,11 +144,15 @@ picture: $(STAMP)  ## the picture of the demo, and its lines in README.md
 
 HELM ?= $(if $(wildcard .tools/bin/helm),.tools/bin/helm,helm)
 SIGN  = $(if $(KEY),--sign --key "$(KEY)" $(if $(KEYRING),--keyring "$(KEYRING)"))
+# The project has no address of its own: whoever publishes the chart names theirs.
+YOURS = $(if $(SITE),--home "$(SITE)") $(if $(ICON),--icon "$(ICON)") $(if $(SOURCES),--sources "$(SOURCES)")
+CHART = $(if $(strip $(YOURS)),dist/chart/batkol,helm/batkol)
 TAG  ?= $(shell sed -n 's/^version: //p' helm/batkol/Chart.yaml)
 
-package: $(STAMP)  ## the chart in dist/ (KEY=, KEYRING= sign it: provenance)
+package: $(STAMP)  ## the chart in dist/ (SITE=, ICON=, SOURCES=; KEY= signs)
 	$(BIN)/python helm/generate.py --check
-	$(HELM) package helm/batkol --destination dist $(SIGN)
+	$(if $(strip $(YOURS)),$(BIN)/python helm/addresses.py $(CHART) $(YOURS))
+	$(HELM) package $(CHART) --destination dist $(SIGN)
 
 push: package  ## the chart to an OCI registry (REGISTRY=oci://…/charts)
 	test -n "$(REGISTRY)" || { echo "Name the registry: make push REGISTRY=oci://registry.example.com/charts"; exit 2; }

@@ -43,7 +43,7 @@ class UnreachableError(OperatorError):
 
     def __init__(self, sentence: str, *, kind: str) -> None:
         super().__init__(sentence)
-        self.kind = kind  # for the metric: `conflict`, `throttled`, `server`, `unauthorized`, `connection`, `answer`
+        self.kind = kind  # for the metric; docs/runbooks.md#batkolreconcileerrors has all
 
 
 class LoopDiedError(OperatorError):

@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "observability/grafana"
 WIDTH = 24
 SELECTED = {"batkol": {"namespace", "job", "instance"}, "batkol-operator": {"instance"}}
-"""The variables by which every query selects."""
+"""The labels by which every query selects, each by the variable of that name."""
+OF_AN_AGENT = {"agent_namespace": "namespace", "agent": "agent"}
+"""Further labels of the operator's metrics of one agent, with their variables."""
+MARKED = {"batkol": ["New pods", "Flags", "Tuning"], "batkol-operator": ["New operator"]}
 OF_THE_RULES = "batkol:"
 """What they record has no pod any more."""
 
@@ -75,11 +78,13 @@ def test_every_query_selects_by_every_variable(dashboard: Dashboard) -> None:
     marks = [mark["expr"] for mark in dashboard.content["annotations"]["list"]]
     asked = marks + [target["expr"] for panel in dashboard.panels for target in panel["targets"]]
 
-    assert SELECTED[dashboard.name] | {"datasource", "docs"} == variables
+    further = OF_AN_AGENT if dashboard.name == "batkol-operator" else {}
+    assert SELECTED[dashboard.name] | set(further.values()) | {"datasource", "docs"} == variables
     for query in asked:
         for metric, labels in named(re.sub(r"\$__\w+", "5m", query)).selected:
             if not metric.startswith((OF_THE_RULES, "process_")) and "and on (instance)" not in query:
-                assert labels >= SELECTED[dashboard.name], query
+                agents = OF_AN_AGENT.keys() if metric.startswith("batkol_operator_agent_") else set()
+                assert labels >= SELECTED[dashboard.name] | agents, query
 
 
 def test_it_begins_with_an_overview_whose_figures_have_thresholds(dashboard: Dashboard) -> None:
@@ -109,8 +114,8 @@ def test_panels_neither_overlap_nor_share_an_id(dashboard: Dashboard) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_new_pods_flips_of_flags_and_changes_of_the_tuning_are_marked() -> None:
-    content = json.loads((FOLDER / "batkol.json").read_text())
+def test_new_pods_flips_of_flags_and_changes_of_the_tuning_are_marked(dashboard: Dashboard) -> None:
+    marks = dashboard.content["annotations"]["list"]
 
-    assert [mark["name"] for mark in content["annotations"]["list"]] == ["New pods", "Flags", "Tuning"]
-    assert all(mark["enable"] for mark in content["annotations"]["list"])
+    assert [mark["name"] for mark in marks] == MARKED[dashboard.name]
+    assert all(mark["enable"] for mark in marks)

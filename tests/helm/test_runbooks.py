@@ -9,8 +9,13 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # has no types
 
+from batkol_operator.kube.client import _TRANSIENT
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/runbooks.md").read_text(encoding="utf-8")
+
+NO_KINDS = {"integer"}
+"""Of columns of `kubectl get`."""
 
 
 def test_every_panel_that_a_runbook_names_is_on_a_dashboard() -> None:
@@ -20,6 +25,15 @@ def test_every_panel_that_a_runbook_names_is_on_a_dashboard() -> None:
 
     assert len(slanted) > 20
     assert slanted - titles == set()
+
+
+def test_every_kind_of_error_that_the_operator_counts_has_its_cause() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "operator").rglob("*.py"))
+    counted = set(re.findall(r'(?:_failed\(|errors\.labels\(|^ +kind=)"([a-z]+)"', sources, re.MULTILINE))
+    section = PAGE.partition("## BatkolReconcileErrors\n")[2].partition("\n## ")[0]
+    told = {kind for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for kind in re.findall(r"`(\w+)`", row)}
+
+    assert counted - NO_KINDS | set(_TRANSIENT.values()) == told
 
 
 def test_every_setting_that_a_runbook_changes_is_a_field_of_a_voice_agent() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
 
 from support.chart.files import ROOT, load
 
@@ -79,6 +80,35 @@ def test_a_chart_is_packaged_and_with_a_key_signed() -> None:
     assert "helm package helm/batkol --destination dist" in planned("package")
     assert "--sign" not in planned("package")
     assert '--sign --key "release" --keyring "ring.gpg"' in planned("package", "KEY=release", "KEYRING=ring.gpg")
+
+
+def test_a_chart_is_packaged_with_the_addresses_of_who_publishes_it() -> None:
+    found = planned("push", "SITE=https://a.example", "SOURCES=https://b.example https://c.example", "REGISTRY=oci://r")
+    copied = 'helm/addresses.py dist/chart/batkol --home "https://a.example"  --sources "https://b.example https://c.example"'
+
+    assert "addresses.py" not in planned("package")
+    assert found.index(copied) < found.index("helm package dist/chart/batkol --destination dist")
+
+
+def test_the_copy_has_the_addresses_and_is_the_chart_otherwise(tmp_path: Path) -> None:
+    def copy(*given: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "helm/addresses.py"), str(tmp_path / "batkol"), *given]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    home, icon, sources = "https://a.example/#b", "https://a.example/i.svg", ["https://b.example/x", "http://c.example"]
+    assert copy("--home", home, "--icon", icon, "--sources", " ".join(sources)).returncode == 0
+    files = {path.relative_to(tmp_path / "batkol") for path in (tmp_path / "batkol").rglob("*")}
+
+    assert files == {path.relative_to(ROOT / "helm/batkol") for path in (ROOT / "helm/batkol").rglob("*")}
+    assert yaml.safe_load((tmp_path / "batkol/Chart.yaml").read_text()) == {
+        **load("Chart.yaml"),
+        "home": home,
+        "icon": icon,
+        "sources": sources,
+    }
+    refused = copy("--home", "batkol.example.com")
+    assert refused.returncode == 2
+    assert "must be an address such as https://" in refused.stderr
 
 
 def test_what_is_pushed_is_what_was_packaged() -> None:

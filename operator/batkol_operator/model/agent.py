@@ -24,7 +24,7 @@ from batkol_operator.model.workload import CallsSpec, Image, Scaling, Telemetry
 
 _NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _BARE_URL: Final = "^https?://[^/]+/?$"
-PluginName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[^\s,=]+$")]
+PluginName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[^\s,=\x00-\x1f\x7f]+$")]
 FlagName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from batkol_operator.model.one_line import WITHOUT_NUL
 from batkol_operator.model.part import ResourcePart
 from batkol_operator.model.secret_key import SecretKey
 
@@ -68,6 +69,7 @@ class DatabaseSpec(ResourcePart):
         None,
         min_length=1,
         max_length=32_768,
+        pattern=WITHOUT_NUL,
         description="Instructions to the agent's answerer for a summary of each ended call; absent: no summaries. A "
         "change rolls the pods.",
     )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from batkol_operator.model.endpoint import HostPort, plaintext_rule
+from batkol_operator.model.one_line import OneLine
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 from batkol_operator.model.secret_key import SecretKey
 
@@ -35,7 +36,7 @@ class Whisper(ResourcePart):
         pattern=r"^https?://[^\s?#]+$",
         description="Base URL of the server, without `/v1`, such as `http://whisper.speech:8000`.",
     )
-    model: str = Field("whisper-1", min_length=1, max_length=253, description="Name of the server's model.")
+    model: OneLine = Field("whisper-1", description="Name of the server's model.")
     api_key_secret_ref: SecretKey | None = Field(
         None, description="Secret key with the server's bearer token; absent: the service sends none."
     )

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
+from batkol_operator.model.one_line import OneLine
 from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.secret_key import SecretKey
 
@@ -18,7 +19,6 @@ _OPENAI: Final = "OpenAI"
 """The kind, of answerers and of voices, that is a server with OpenAI's API."""
 
 ServerUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^\s?#@]+$")]
-ServerModel = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NAME)]
 
 KEY_CHANGE: Final = (
@@ -116,7 +116,7 @@ class AnsweringServer(ResourcePart):
         description="For OpenAI the server's base URL with `/v1`, such as `https://api.openai.com/v1`; for Webhook the "
         "URL that each question is sent to. A change rolls the pods.",
     )
-    model: ServerModel | None = Field(None, description=_MODEL)
+    model: OneLine | None = Field(None, description=_MODEL)
     key_secret_ref: SecretKey | None = Field(
         None,
         description="Secret key with the bearer token (OpenAI), or with the secret that signs the questions (Webhook, "
@@ -223,11 +223,9 @@ class SpeakingVoice(ResourcePart):
         None,
         description="For OpenAI: base URL of the server, with `/v1`. A change rolls the pods.",
     )
-    model: ServerModel | None = Field(None, description=_MODEL)
-    voice_name: str | None = Field(
+    model: OneLine | None = Field(None, description=_MODEL)
+    voice_name: OneLine | None = Field(
         None,
-        min_length=1,
-        max_length=253,
         description="The voice, for kinds that have several: `alloy` (OpenAI), `he-IL-Chirp3-HD-Achernar` (Google). A "
         "change rolls the pods.",
     )

@@ -64,9 +64,9 @@ class Drain:
         return self._timeout_s + self._pause_s + ENDING_S
 
     async def close(self) -> None:
-        """Wake the drain: the registry has ended the calls."""
+        """Wait for the drain, whatever ended it: the registry has ended the calls."""
         if self._task is not None:
-            await self._task
+            await asyncio.wait((self._task,))
 
     async def _empty(self) -> None:
         calls = self._calls

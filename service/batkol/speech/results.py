@@ -63,10 +63,10 @@ class Portion(msgspec.Struct, frozen=True):
 
         A call whose audio was committed up to a time that is still to come would be deaf until then.
         """
-        if self.end <= sent and all(0 <= word.start <= word.end <= sent for word in self.words):
+        if 0 <= self.end <= sent and all(0 <= word.start <= word.end <= sent for word in self.words):
             return self
         words = tuple(_word_within(word, sent) for word in self.words)
-        return msgspec.structs.replace(self, end=min(self.end, sent), words=words)
+        return msgspec.structs.replace(self, end=min(max(self.end, 0), sent), words=words)
 
 
 def _word_within(word: Word, sent: int) -> Word:

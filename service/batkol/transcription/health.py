@@ -194,6 +194,12 @@ class Health:
             by="recognizer",
         )
         metrics.gauges(
+            "batkol.recognizer.streams_limit",
+            "Streams that this pod may have open at once, by streaming recognizer; 0 if there is no limit.",
+            lambda: {step.name: float(step.recognizer.traits.concurrency) for step in self._recognizers.streaming},
+            by="recognizer",
+        )
+        metrics.gauges(
             "batkol.recognizer.breaker_open",
             "1 for each streaming recognizer that no call uses because it keeps failing, else 0.",
             lambda: {step.name: _is_open(step.breaker) for step in self._recognizers.streaming},

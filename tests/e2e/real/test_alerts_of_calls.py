@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import httpx
 from batkol.app.patience import Patience
 from batkol.simulators.google.faults import Fault, Kind, Surface
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind
+from batkol.simulators.soniox.server import SonioxDouble
 from batkol.simulators.twilio.caller import CallEnding, Caller, place_call
 from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultKind
 from batkol.voices.marked.voice import script
@@ -18,6 +21,7 @@ from support.service.stack import QUICK, Stack, stack
 from support.twilio.dialing import socket
 from support.twilio.own_twiml import OwnTwiml, begin, close_code, own_twiml_stack
 
+SONIOX, GOOGLE = "soniox/stt-rt-v5", "google-v1/default"
 HELLO = script([["שלום", "תודה"]], lead_ms=200, tail_ms=800).mulaw
 LONG = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"] * 4], tail_ms=1000).mulaw
 
@@ -48,6 +52,56 @@ async def test_a_recognizer_that_refuses_everything(tmp_path: Path) -> None:
         assert streaming == of_agent("BatkolBreakerOpen", "warning", step="streaming")
         assert single == of_agent("BatkolBreakerOpen", "warning", step="single")
         assert nothing == of_pod("BatkolNoRecognizer", "critical", port)
+
+
+async def test_one_of_two_recognizers_that_refuses(tmp_path: Path) -> None:
+    """Google hears the calls meanwhile, so the step is well."""
+    async with SonioxDouble() as soniox:
+        both: dict[str, Any] = {
+            "stt_recognizers_order": (SONIOX, GOOGLE),
+            "soniox_api_key": "a-key",
+            "soniox_url": await soniox.start(),
+        }
+        async with (
+            stack(tmp_path / "live", speed=QUICK, **both) as up,
+            watching(tmp_path, up.service.internal_port) as seen,
+        ):
+            up.service.health.ask_every = 1.0  # in the place of 30 s
+            soniox.inject(SonioxFault(kind=SonioxFaultKind.ERROR, code=402))
+            async with calling(up, HELLO):
+                fired = await seen.fires("BatkolRecognizerUnused")
+                step = await seen.firing("BatkolBreakerOpen")
+            soniox.clear()
+            await seen.resolves("BatkolRecognizerUnused")
+
+        assert fired == of_agent("BatkolRecognizerUnused", "warning", recognizer=SONIOX)
+        assert step == []
+
+
+async def test_no_session_left_with_a_recognizer(tmp_path: Path) -> None:
+    async with SonioxDouble() as soniox:
+        one: dict[str, Any] = {
+            "stt_recognizer": SONIOX,
+            "soniox_api_key": "a-key",
+            "soniox_url": await soniox.start(),
+            "soniox_max_streams": 1,
+        }
+        async with (
+            stack(tmp_path / "live", **one) as up,
+            watching(tmp_path, port := up.service.internal_port) as seen,
+        ):
+            fired: list[dict[str, str]] = []
+
+            async def hold(caller: Caller) -> None:
+                caller.say(LONG)
+                fired.append(await seen.fires("BatkolRecognizerNearLimit"))
+                caller.hang_up()
+
+            await up.call(script=hold)
+            await seen.resolves("BatkolRecognizerNearLimit")
+
+        (near,) = fired
+        assert near.items() >= of_series("BatkolRecognizerNearLimit", "warning", port, recognizer=SONIOX).items()
 
 
 async def test_a_recognizer_that_says_nothing(tmp_path: Path) -> None:
@@ -178,3 +232,30 @@ async def test_no_place_and_no_stream_left(tmp_path: Path) -> None:
         assert places == of_pod("BatkolCallsNearLimit", "warning", port)
         assert streams.items() >= of_series("BatkolGoogleStreamsNearLimit", "warning", port).items()
         assert full == of_agent("BatkolCallsRefused", "critical", reason="full")
+
+
+async def test_calls_whose_own_task_dies(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "live", speed=QUICK) as up,
+        watching(tmp_path, up.service.internal_port) as seen,
+    ):
+        fired: list[dict[str, str]] = []
+
+        async def talk(caller: Caller) -> None:
+            caller.say(LONG)
+            await up.heard.until(lambda: up.partials(caller.plan.call_sid))
+            assert _killed_sockets() == 1
+            fired.append(await seen.fires("BatkolCallsEndByError"))
+
+        await up.call(script=talk)
+        await seen.resolves("BatkolCallsEndByError")
+
+        assert fired == [of_agent("BatkolCallsEndByError", "critical")]
+
+
+def _killed_sockets() -> int:
+    """Cancel the tasks that own calls; return how many there were."""
+    found = [task for task in asyncio.all_tasks() if "WatchedProtocol.run_asgi" in repr(task.get_coro())]
+    for task in found:
+        task.cancel()
+    return len(found)

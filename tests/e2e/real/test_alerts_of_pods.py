@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from batkol.voices.marked.voice import script
 from support.kube.config_map_api import config_map_api
 from support.kube.kubeconfig import reaching
@@ -18,6 +20,7 @@ from support.prometheus.server import Prometheus, prometheus, scraping
 from support.prometheus.watching import AGENT, POD, again, of_agent, of_pod, of_series, watching
 from support.service.stack import QUICK, stack, write_tuning
 
+TOKEN = "x" * 32
 HELLO = script([["שלום", "תודה"]], lead_ms=200, tail_ms=800).mulaw
 
 
@@ -52,7 +55,7 @@ async def test_an_api_server_that_is_away(tmp_path: Path) -> None:
     assert fired.items() >= of_series("BatkolLiveSourceAway", "warning", port).items()
 
 
-async def test_a_background_task_that_dies_again_andagain(tmp_path: Path) -> None:
+async def test_a_background_task_that_dies_again_and_again(tmp_path: Path) -> None:
     async with (
         stack(tmp_path / "live") as up,
         watching(tmp_path, port := up.service.internal_port) as seen,
@@ -97,6 +100,22 @@ async def test_a_service_that_is_gone(tmp_path: Path) -> None:
             await seen.resolves("BatkolAbsent")
 
     assert fired == of_agent("BatkolAbsent", "critical")
+
+
+async def test_a_pod_that_is_drained_and_left_alone(tmp_path: Path) -> None:
+    """The threshold is 18 s before the limit, in the place of 30 s after it."""
+    port = free_port()
+    rules = {"batkol.rules.yaml": quickened(rules_of(SERVICE), TIMES, BatkolDrainStuck=("+ 30", "- 18"))}
+    async with prometheus(tmp_path / "prometheus", [scraping(port, **AGENT, **POD)], rules) as seen:
+        async with stack(tmp_path / "live", internal_port=port, api_token=TOKEN) as up:
+            await seen.scrapes()
+            async with httpx.AsyncClient(trust_env=False) as http:
+                ordered = await http.post(f"{up.internal}/v1/drain", headers={"Authorization": f"Bearer {TOKEN}"})
+            assert ordered.is_success
+            fired = await seen.fires("BatkolDrainStuck")
+        await seen.resolves("BatkolDrainStuck")
+
+    assert fired.items() >= of_series("BatkolDrainStuck", "critical", port).items()
 
 
 async def test_a_service_of_which_all_is_well_wakes_nobody(tmp_path: Path) -> None:

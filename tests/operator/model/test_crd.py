@@ -185,6 +185,9 @@ def test_it_is_new_at_every_call_and_always_the_same() -> None:
     assert crd()["spec"]["versions"] == [VERSION]
 
 
+SECRET = {"name": "postgres", "key": "url"}
+
+
 def test_the_sample_says_everything_once_and_is_in_order() -> None:
     """A field that is new in the model is to be shown in the sample; `exposure` can show one of two ways."""
     written = sample()["spec"]
@@ -239,6 +242,11 @@ def _paths(value: Any, schema: dict[str, Any], path: str = "") -> Iterator[str]:
         ({"reply": {"answerer": {"kind": "Echo"}, "transfers": {"labels": ["sales"]}}}, "numbersSecretRef"),
         ({"reply": {"answerer": {"kind": "Echo"}, "greeting": "x" * 301}}, "spec.reply.greeting"),
         ({"plugins": ["a b"]}, "spec.plugins.0"),
+        ({"plugins": ["a\x1bb"]}, "spec.plugins.0"),
+        ({"recognition": {"whisper": {"url": "http://whisper", "model": "a\nb"}}}, "spec.recognition.whisper.model"),
+        ({"reply": {"answerer": {"kind": "OpenAI", "url": "http://llm", "model": " "}}}, "spec.reply.answerer.model"),
+        ({"reply": {"voice": {"kind": "Google", "voiceName": "a\x7f"}}}, "spec.reply.voice.voiceName"),
+        ({"database": {"urlSecretRef": SECRET, "summaryPrompt": "a\x00b"}}, "spec.database.summaryPrompt"),
     ],
 )
 def test_the_schema_refuses_what_no_rule_is_needed_for(spec: dict[str, Any], complaint: str) -> None:

@@ -19,6 +19,7 @@ from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
+from support.postgres.backups import backup, restore
 from support.postgres.records import CALLER, finals_of, over, sid, talk, who
 from support.postgres.server import Server, name_of
 from support.postgres.sql import connection, everything, sql, texts
@@ -89,26 +90,6 @@ async def test_a_database_that_only_reads_is_waited_for_and_the_oldest_stays_whe
     assert refused == 1
     assert await texts(where) == finals_of(0, 1)
     assert len([line for line in lines if "25006" in str(line.get("fault")) and "tries again" in line["event"]]) == 1
-
-
-@asynccontextmanager
-async def backup(server: Server, where: Address) -> AsyncIterator[str]:
-    """A copy of the database as it is now."""
-    admin, name = server.named("postgres"), name_of(where)
-    await sql(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await sql(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-    await sql(admin, f"CREATE DATABASE {name}_backup TEMPLATE {name} STRATEGY file_copy")
-    await sql(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-    try:
-        yield f"{name}_backup"
-    finally:
-        await sql(admin, f"DROP DATABASE IF EXISTS {name}_backup WITH (FORCE)")
-
-
-async def restore(server: Server, where: Address, copy: str) -> None:
-    admin = server.named("postgres")
-    await sql(admin, f"DROP DATABASE {name_of(where)} WITH (FORCE)")
-    await sql(admin, f"ALTER DATABASE {copy} RENAME TO {name_of(where)}")
 
 
 async def erased_by_hand(where: Address, number: str) -> None:

@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from batkol.answers import UNREADABLE
 from batkol.recognizers.soniox import errors, wire
 from batkol.recognizers.soniox.portions import PortionReader
 from batkol.recognizers.streaming.connection import ConnectionEnded
@@ -102,7 +102,7 @@ class SonioxConnection:
         self._heard_at = self._loop.time()
         try:
             response = wire.parse(message)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             raise errors.unreadable() from None  # it may quote a caller
         if response.error_code is not None:
             raise errors.ended(response, key=self._endpoint.key)

@@ -84,7 +84,7 @@ def classify(code: int, text: str) -> ErrorRow[int]:
 
 def ended(response: SonioxResponse, *, key: str) -> SpeechError:
     """Return the error of a message that has one. Its text never has a caller's words, and here never the key."""
-    code, said = response.error_code or 0, f"{response.error_type}: {response.error_message}"
+    code, said = response.error_code or 0, f"{response.error_type or ''}: {response.error_message or ''}"
     if key:
         said = said.replace(key, "…")
     shown = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"  # a log line has it

@@ -98,19 +98,19 @@ class PortionReader:
         if response.finished:
             final.close()
         elif not rest:
-            final.close_after(response.total_audio_proc_ms)
+            final.close_after(response.heard_ms)
         portions = self._settled(response, marked=marked)
-        interim = self._interim(rest, response.total_audio_proc_ms)
+        interim = self._interim(rest, response.heard_ms)
         return portions if interim is None else [*portions, interim]
 
     def _settled(self, response: SonioxResponse, *, marked: bool) -> list[Portion]:
         words, self._final.words = self._final.words, []
         if not words and not (marked and self._shown):
             return []
-        end = words[-1].end if words else 0
+        end = _end(words)
         self._shown = 0 if marked else max(0, self._shown - len(words))
         if marked:
-            end = max(end, response.final_audio_proc_ms * SAMPLES_PER_MS)
+            end = max(end, response.final_ms * SAMPLES_PER_MS)
         return [Portion(text=_text(words), end=end, final=True, words=tuple(words))]
 
     def _interim(self, rest: Iterable[SonioxToken], heard_ms: int) -> Portion | None:
@@ -122,8 +122,13 @@ class PortionReader:
         if not words and not self._shown:
             return None
         self._shown = len(words)
-        end = max(heard_ms * SAMPLES_PER_MS, words[-1].end if words else 0)
+        end = max(heard_ms * SAMPLES_PER_MS, _end(words))
         return Portion(text=_text(words), end=end, final=False, words=tuple(words))
+
+
+def _end(words: Sequence[Word]) -> int:
+    """Return where the words end, which are in order only if the vendor has them in order."""
+    return max((word.end for word in words), default=0)
 
 
 def _text(words: Sequence[Word]) -> str:

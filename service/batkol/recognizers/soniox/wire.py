@@ -30,26 +30,39 @@ class SonioxToken(msgspec.Struct, frozen=True):
     text: str
     start_ms: int | None = None
     end_ms: int | None = None
-    is_final: bool = False
+    is_final: bool | None = None
 
 
 class SonioxResponse(msgspec.Struct, frozen=True):
-    """One message of Soniox's: tokens, the last message of a session, or the error that ends it."""
+    """One message of Soniox's: tokens, the last message of a session, or the error that ends it.
+
+    Soniox's SDK takes null for every figure and text that it may leave out, and so does this service.
+    """
 
     tokens: Sequence[SonioxToken] = ()
-    final_audio_proc_ms: int = 0
-    total_audio_proc_ms: int = 0
+    final_audio_proc_ms: int | None = None
+    total_audio_proc_ms: int | None = None
     finished: bool = False
     error_code: int | None = None
-    error_type: str = ""
-    error_message: str = ""
+    error_type: str | None = None
+    error_message: str | None = None
+
+    @property
+    def final_ms(self) -> int:
+        """Audio that is final."""
+        return self.final_audio_proc_ms or 0
+
+    @property
+    def heard_ms(self) -> int:
+        """Audio that was heard."""
+        return self.total_audio_proc_ms or 0
 
 
-_DECODER: Final = msgspec.json.Decoder(SonioxResponse)
+_DECODER: Final = msgspec.json.Decoder(SonioxResponse, strict=False)  # a whole number may come as 300.0, as for the SDK
 
 
 def parse(message: str | bytes) -> SonioxResponse:
-    """Read one message. Raises `msgspec.MsgspecError`."""
+    """Read one message. Raises one of `batkol.answers.UNREADABLE`."""
     return _DECODER.decode(message)
 
 

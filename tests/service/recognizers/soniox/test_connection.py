@@ -185,15 +185,31 @@ async def test_neither_errors_nor_logs_have_the_key(caplog: pytest.LogCaptureFix
     assert not any("a-secret-key" in record.getMessage() for record in ours)
 
 
-async def test_a_message_that_is_none_of_soniox_ends_the_session_and_is_not_quoted() -> None:
+@pytest.mark.parametrize(
+    "message",
+    ["מה שהלקוח אמר", '["מה שהלקוח אמר"]', '{"tokens": ["מה שהלקוח אמר"]}', "מה שהלקוח אמר".encode("utf-16"), "[" * 100_000],
+    ids=["text", "list", "tokens", "bytes", "deep"],
+)
+async def test_a_message_that_is_none_of_soniox_ends_the_session_and_is_not_quoted(message: str | bytes) -> None:
     async with _session() as (connection, double):
         await until(lambda: double._open)
         (talk,) = double._open.values()
-        await talk._socket.send("מה שהלקוח אמר")
+        await talk._socket.send(message)
         error = await _failure(connection)
 
-    assert error.reason == "unreadable"
+    assert (error.reason, error.next) == ("unreadable", Next.REPLAY)
     assert "הלקוח" not in f"{error}{error.__cause__}"
+
+
+async def test_tokens_behind_the_end_are_not_read() -> None:
+    async with _session() as (connection, double):
+        await until(lambda: double._open)
+        (talk,) = double._open.values()
+        await talk._socket.send('{"tokens": [{"text": "שלום", "is_final": true}], "finished": true}')
+        await talk._socket.send('{"tokens": [{"text": "תודה", "is_final": true}]}')
+        portions = await _rest(connection)
+
+    assert _words(portions) == "שלום"
 
 
 # -- opening -----------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 import msgspec
 import pytest
+from soniox.types.realtime import RealtimeEvent
 
+from batkol.answers import UNREADABLE
 from batkol.recognizers.soniox.wire import MOST_CONTEXT, parse, soniox_language, start_message
 
 
@@ -37,3 +39,57 @@ def test_fields_that_are_not_known_are_let_pass() -> None:
     response = parse('{"tokens":[{"text":"a","is_final":true,"speaker":"1","confidence":0.5}],"trace":"x"}')
 
     assert (response.tokens[0].text, response.error_code, response.finished) == ("a", None, False)
+
+
+def token(**fields: object) -> str:
+    return msgspec.json.encode({"tokens": [{"text": "א", **fields}]}).decode()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        token(start_ms=300, end_ms=420, is_final=True),
+        token(start_ms=None, end_ms=None, is_final=None),
+        token(start_ms=300.0, end_ms=420.0),
+        token(start_ms=-300, end_ms=2**70),
+        token(confidence=None, speaker=None, language=None),
+        '{"tokens": [], "final_audio_proc_ms": null, "total_audio_proc_ms": null}',
+        '{"tokens": [], "error_code": 503, "error_type": null, "error_message": null}',
+        '{"finished": true}',
+        "{}",
+    ],
+)
+def test_whatever_the_sdk_reads_is_read(message: str) -> None:
+    theirs, ours = RealtimeEvent.validate_event(message), parse(message)
+
+    assert [(each.text, each.start_ms, each.end_ms, each.is_final) for each in ours.tokens] == [
+        (each.text, each.start_ms, each.end_ms, each.is_final) for each in theirs.tokens
+    ]
+    assert (ours.finished, ours.error_code) == (theirs.finished, theirs.error_code)
+    assert (ours.heard_ms, ours.final_ms) == (theirs.total_audio_proc_ms or 0, theirs.final_audio_proc_ms or 0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "null",
+        "[]",
+        "{",
+        b"\xff\xfe",
+        token(start_ms=300.5),
+        token(text=None),
+        '{"tokens": [{}]}',
+        '{"tokens": null}',
+        '{"tokens": {"text": "a"}}',
+        '{"finished": "perhaps"}',
+        '{"error_code": "none"}',
+        '{"x": ' + "[" * 100_000,
+    ],
+    ids=lambda message: str(message[:40]),
+)
+def test_what_the_sdk_does_not_read_is_unreadable(message: str | bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        RealtimeEvent.validate_event(message)
+    with pytest.raises(UNREADABLE):
+        parse(message)

@@ -1,0 +1,20 @@
+"""Texts that become variables of the pods: the service refuses what is not one line there, and a pod would not start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+OneLine = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$",
+    ),
+]
+"""One line with no white space around it and nothing invisible in it."""
+
+WITHOUT_NUL: Final = r"^[^\x00]*$"
+"""Of a text of many lines: no variable may have a NUL."""
