@@ -84,7 +84,8 @@ def test_a_chart_is_packaged_and_with_a_key_signed() -> None:
 
 def test_a_chart_is_packaged_with_the_addresses_of_who_publishes_it() -> None:
     found = planned("push", "SITE=https://a.example", "SOURCES=https://b.example https://c.example", "REGISTRY=oci://r")
-    copied = 'helm/addresses.py dist/chart/batkol --home "https://a.example"  --sources "https://b.example https://c.example"'
+    yours = '--home "https://a.example"  --sources "https://b.example https://c.example"'
+    copied = f"helm/addresses.py dist/chart/batkol {yours}"
 
     assert "addresses.py" not in planned("package")
     assert found.index(copied) < found.index("helm package dist/chart/batkol --destination dist")

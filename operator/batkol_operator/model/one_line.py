@@ -1,4 +1,4 @@
-"""Texts that become variables of the pods: the service refuses what is not one line there, and a pod would not start."""
+"""Texts that become variables of the pods: a pod does not start with what is not one line there."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 async def keeping(folder: Path, where: Address, url: str = "http://127.0.0.1:9/", **given: Any) -> AsyncIterator[Stack]:
     """A service that keeps its calls there, and hands them on to that receiver."""
     sinks = json.dumps({"crm": {"kind": "webhook", "url": url, "secretEnv": "CRM_SECRET"}})
-    async with stack(folder / "live", speed=QUICK, **stored(folder, where), sinks=sinks, **given) as up:
+    async with stack(folder / "live", speed=QUICK, sinks=sinks, **{**stored(folder, where), **given}) as up:
         yield up
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from functools import lru_cache
 from itertools import chain
@@ -24,6 +25,7 @@ from referencing import Registry, Resource
 
 from support.chart.files import (
     CHART,
+    ROOT,
     DEFAULT,
     NAMESPACE,
     SNAPSHOTS,
@@ -274,6 +276,18 @@ def test_the_package_has_what_a_cluster_needs_and_nothing_of_the_tests(program: 
     assert package.name == f"batkol-{load('Chart.yaml')['version']}.tgz"
     assert {"batkol/values.schema.json", "batkol/files/crds/voiceagents.yaml"} <= set(names)
     assert not [name for name in names if name.startswith("batkol/ci/")]
+
+
+def test_the_package_has_the_addresses_of_who_publishes_it(program: Path, tmp_path: Path) -> None:
+    script, copy, source = str(ROOT / "helm/addresses.py"), str(tmp_path / "batkol"), "https://git.example.com"
+    yours = {"home": "https://batkol.example.com", "icon": "https://batkol.example.com/icon.svg"}
+    given = [part for name, url in yours.items() for part in (f"--{name}", url)]
+    subprocess.run([sys.executable, script, copy, *given, "--sources", source], check=True)
+    helm(program, "lint", "--strict", "--kube-version", "1.34.0", copy)
+    helm(program, "package", copy, "--destination", str(tmp_path))
+    shown = helm(program, "show", "chart", str(tmp_path / f"batkol-{load('Chart.yaml')['version']}.tgz")).stdout
+
+    assert yaml.safe_load(shown) == {**load("Chart.yaml"), **yours, "sources": [source]}
 
 
 def test_a_parent_chart_may_turn_it_off(program: Path, tmp_path: Path) -> None:
