@@ -1,4 +1,4 @@
-"""Copy the chart into a folder, with the addresses of whoever publishes it: `addresses.py FOLDER [--home URL] …`.
+"""Copy the chart into a folder, with the addresses of its publisher: `addresses.py FOLDER [--home URL] …`.
 
 Chart.yaml has no home, no icon and no sources, for the project has no address of its own. A picture in the place of an
 icon's address (`data:`) is taken by Helm, and not by every page that shows charts.

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "observability/grafana/batkol-operator.json").read_text())
 (GROUP,) = yaml.load((ROOT / "observability/prometheus/batkol-operator.rules.yaml").read_text(), LOADER)["groups"]
 RULES = GROUP["rules"]
-OF_PROMETHEUS = {"instance", "job", "le"}
+OF_PROMETHEUS = {"namespace", "instance", "job", "le"}
 OF_THE_PODS = {"batkol_calls_limit": {"namespace"}}  # to see whether they are scraped at all
 
 

@@ -17,4 +17,4 @@ OneLine = Annotated[
 """One line with no white space around it and nothing invisible in it."""
 
 WITHOUT_NUL: Final = r"^[^\x00]*$"
-"""Of a text of many lines: no variable may have a NUL."""
+"""Any text without a NUL, which no variable may have."""

@@ -151,12 +151,12 @@ async def test_a_database_that_is_slow(tmp_path: Path, server: Server) -> None:
 
 async def test_a_journal_that_grows_until_it_is_full(tmp_path: Path, postgres_data: Path) -> None:
     """Its limit is 1 MiB, and its records come as those of many calls do. An age is 2 s in the place of 60."""
-    older = {"BatkolJournalFullSoon": ("seconds > 60", "seconds > 2")}
+    younger = ("seconds > 60", "seconds > 2")
     with running_server(postgres_data) as own:
         async with (
             database(own) as where,
             keeping(tmp_path, where, journal_max_mb=1) as up,
-            watching(tmp_path, port := up.service.internal_port, **older) as seen,
+            watching(tmp_path, port := up.service.internal_port, BatkolJournalFullSoon=younger) as seen,
         ):
             own.stop()
             numbers = iter(range(100_000))

@@ -25,9 +25,9 @@ from referencing import Registry, Resource
 
 from support.chart.files import (
     CHART,
-    ROOT,
     DEFAULT,
     NAMESPACE,
+    ROOT,
     SNAPSHOTS,
     Object,
     cases,

@@ -30,6 +30,7 @@ from support.time.waiting import until
 SPOKEN = say(("שלום", "תודה"))
 SETTINGS = SonioxDoubleSettings(api_key="a-key", pacing_factor=0, finalize_s=0.01, padding_s=0.0)
 SILENCE = b"\xff" * 800
+SAID = "מה שהלקוח אמר"
 
 
 def _endpoint(url: str, **fields: Any) -> SonioxEndpoint:
@@ -187,7 +188,7 @@ async def test_neither_errors_nor_logs_have_the_key(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize(
     "message",
-    ["מה שהלקוח אמר", '["מה שהלקוח אמר"]', '{"tokens": ["מה שהלקוח אמר"]}', "מה שהלקוח אמר".encode("utf-16"), "[" * 100_000],
+    [SAID, f'["{SAID}"]', f'{{"tokens": ["{SAID}"]}}', SAID.encode("utf-16"), "[" * 100_000],
     ids=["text", "list", "tokens", "bytes", "deep"],
 )
 async def test_a_message_that_is_none_of_soniox_ends_the_session_and_is_not_quoted(message: str | bytes) -> None:
