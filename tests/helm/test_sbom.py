@@ -107,9 +107,10 @@ def test_the_copy_has_the_addresses_and_is_the_chart_otherwise(tmp_path: Path) -
         "icon": icon,
         "sources": sources,
     }
-    refused = copy("--home", "batkol.example.com")
-    assert refused.returncode == 2
-    assert "must be an address such as https://" in refused.stderr
+    for none in ("batkol.example.com", "ftp://batkol.example.com", "https://", "https://me:pw@batkol.example.com"):
+        refused = copy("--home", none)
+        assert refused.returncode == 2
+        assert "must be an address such as https://" in refused.stderr
 
 
 def test_what_is_pushed_is_what_was_packaged() -> None:
