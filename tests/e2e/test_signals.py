@@ -17,6 +17,7 @@ from batkol.simulators.twilio.caller import place_call
 from batkol.voices.marked.voice import script
 from support.service.process import Served, serving
 from support.service.stack import QUICK, words_of
+from support.time.waiting import until
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
 LONG = script([["שלום", "אני", "רוצה", "כן", "מספר", "טלפון", "תודה"]], tail_ms=900)
@@ -42,9 +43,10 @@ async def test_told_to_go_in_mid_utterance_and_told_again_it_lets_the_call_end_a
     async with serving(tmp_path, await double.start(), speed=QUICK) as served:
         live = asyncio.create_task(place_call(served.plan(TALK.mulaw)))
         await served.speaking()
-        for name in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
-            served.tell(name)
-            await asyncio.sleep(0.2)
+        served.tell(signal.SIGTERM)
+        await until(lambda: "[DRAIN] drain started" in served.log.read_text())
+        for name in (signal.SIGTERM, signal.SIGINT):
+            served.tell(name)  # it has it before what is asked below
         async with httpx.AsyncClient(base_url=served.internal, trust_env=False) as http:
             assert (await http.get("/readyz")).status_code == 503
             assert (await http.get("/healthz")).status_code == 200

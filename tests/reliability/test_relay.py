@@ -117,6 +117,6 @@ async def test_a_forgotten_connection_is_dead_and_a_new_one_works() -> None:
             assert await said_back((reader, writer), b"there and back, twenty times")
         writer.close()
 
-        assert not answer.done()
+        assert not answer.done(), "what was asked before has no answer, and the connection no end"
         answer.cancel()
         assert "reset" not in endings

@@ -84,8 +84,8 @@ async def test_the_second_answers_for_a_first_without_a_text_which_is_cancelled_
 
 
 async def test_a_first_that_is_quicker_all_the_same_wins_and_the_second_is_cancelled() -> None:
-    async with two() as asked:
-        asked.first.inject(LLMFault(kind=LLMFaultKind.STALL, lasts_s=0.2))
+    async with two(after_ms=1) as asked:  # the second is asked before the first's time is over, however slowly
+        asked.first.inject(LLMFault(kind=LLMFaultKind.STALL, lasts_s=0.5))
         asked.second.inject(STALL)
         assert await asked.answer() == "ראשון"
         await until(lambda: asked.second.records[0].outcome is RequestOutcome.CANCELLED)

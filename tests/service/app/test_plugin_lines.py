@@ -21,6 +21,7 @@ HALF = "שלום \ud83d"
 """What a program has that cuts a text in the middle of an emoji."""
 
 
+@pytest.mark.virtual_time
 async def test_half_a_character_is_refused_and_costs_the_conversation_nothing() -> None:
     async with talking(None) as talk:
         call = SimpleNamespace(conversation=talk.conversation, ended_by="", age=5.0)

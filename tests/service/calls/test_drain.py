@@ -13,7 +13,7 @@ from batkol.calls.services import Services
 from batkol.clock import Clock
 from support.process.killing import cancel
 from support.time.virtual import virtual_clock
-from support.time.waiting import until
+from support.time.waiting import let_the_loop_run, until
 from support.twilio.calls import new_call, services, sid
 
 pytestmark = pytest.mark.virtual_time
@@ -167,6 +167,8 @@ async def test_by_a_real_clock_a_drain_ends_with_its_last_call() -> None:
         draining = asyncio.create_task(leaving.run())
         await until(lambda: calls.draining)
         call.end("stop")
+        await let_the_loop_run()
+        assert not draining.done()
         calls.release(call)
         await draining
         assert len(calls) == 0

@@ -21,6 +21,7 @@ from batkol.clock import REAL, Clock
 from batkol.vad.scheduler import VadScheduler
 from support.speech.recognizer import TimedRecognizer
 from support.time.virtual import virtual_clock
+from support.time.waiting import let_the_loop_run
 from support.twilio.calls import new_call, services, sid
 from support.twilio.line import Line
 from support.vad.inline_jobs import InlineJobs
@@ -464,7 +465,7 @@ async def test_by_a_real_clock_the_limit_holds_and_a_drain_waits_for_the_last() 
         assert not house.calls.admit(house.call())
         draining = asyncio.create_task(house.calls.drain(20))
         for call in (first, second):
-            await asyncio.sleep(0.01)
+            await let_the_loop_run()
             assert not draining.done()
             house.calls.release(call)
         assert await draining

@@ -55,7 +55,6 @@ async def test_a_text_of_ones_own_goes_out_as_it_is() -> None:
     [
         (Fault(kind=Kind.END, when=Moment.FIRST_AUDIO), 0, 0),
         (Fault(kind=Kind.END, when=Moment.AUDIO, seconds=1.0), 0.75, 1.5),
-        (Fault(kind=Kind.END, when=Moment.ELAPSED, seconds=0.1), 0.1, 3.0),
         (Fault(kind=Kind.END, when=Moment.HALF_CLOSE), len(PCM) / 16_000, len(PCM) / 16_000),
     ],
 )
@@ -69,13 +68,29 @@ async def test_a_stream_can_die_at_any_moment(fault: Fault, least_s: float, most
         assert least_s <= client.one()["audio_s"] <= most_s
 
 
+async def test_a_stream_can_die_when_its_time_is_up_however_much_audio_has_come() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.END, when=Moment.ELAPSED, seconds=0.1))
+        died = await talk(client, open_until=asyncio.Event())
+        await until(lambda: client.one()["ended_at"] is not None)
+        record = client.one()
+
+    assert died.refusal[0] == "UNAVAILABLE", died.refusal
+    assert record["ended_at"] - record["opened_at"] >= 0.1
+
+
 async def test_a_stalled_stream_keeps_its_socket_and_says_nothing_more() -> None:
-    async with speech_client(msgspec.structs.replace(FAST, stream_limit_s=0.4, no_audio_s=0.4)) as client:
+    ahead_s = 0.0
+    look = Fault(kind=Kind.END, when=Moment.AUDIO, seconds=600.0, running=True)
+    async with speech_client(clock=lambda: time.monotonic() + ahead_s) as client:
         client.double.inject(Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2.6, streams=(1,)))
-        stalled = asyncio.create_task(talk(client, pause=0.01))
-        await until(lambda: client.double.stats()["streams"] and client.one()["finals"])
-        limited = await client.stream([opening()], open_until=asyncio.Event())
-        assert limited.error is not None, "the limits of a stream that began later have passed"
+        stalled = asyncio.create_task(talk(client, pause=0.01, open_until=asyncio.Event()))
+        await until(lambda: client.double.stats()["audio_s"] >= 2.6 and client.one()["finals"])
+        limited = asyncio.create_task(client.stream([opening()], open_until=asyncio.Event()))
+        await until(lambda: len(client.double.stats()["streams"]) == 2)
+        ahead_s = 600.0
+        client.double.inject(look)  # both streams see what time it is
+        assert (await limited).error is not None, "the limits of a stream that began later have passed"
         assert not stalled.done()
         first = client.double.stats()["streams"][0]
         assert (first["ending"], first["finals"]) == ("", 1)

@@ -489,7 +489,7 @@ async def test_putting_many_copied_events_into_order_may_take_longer_than_a_stat
         f"$$ BEGIN PERFORM pg_sleep({QUICK.statement_s + 0.2}); RETURN new; END $$",
     )
     await sql(where, "CREATE TRIGGER slow BEFORE UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION slowly()")
-    async with draining(where, receiver.door()):
+    async with draining(where, receiver.door(), patience=QUICK):
         await until(lambda: receiver.got)
     assert receiver.ids == ids_of(0, [0])
 
@@ -512,7 +512,7 @@ async def test_figures_that_take_the_database_too_long_keep_no_event_from_its_re
     monkeypatch.setattr(statements, "BACKLOG", slow)
     receiver = ScriptedSink()
     await write(where, [said(0)])
-    async with draining(where, receiver.door()) as pod:
+    async with draining(where, receiver.door(), patience=QUICK) as pod:
         await until(lambda: pod.statistics[0].delivered == 1)
         await write(where, [said(1)])
         await until(lambda: pod.statistics[0].delivered == 2)

@@ -7,7 +7,7 @@ from functools import partial
 
 from batkol.sinks.commands import ReplayRequest, carry_out_replay
 from batkol.sinks.delivery import Delivered, Refused
-from batkol.store.options import DatabaseTimeouts, OutboxSettings
+from batkol.store.options import OutboxSettings
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
@@ -19,7 +19,6 @@ from support.time.waiting import eventually, until
 
 STREAM, OTHER = who(0).stream_sid, who(1).stream_sid
 LOOKING = replace(LIMITS, young_s=0.0)
-PATIENCE = DatabaseTimeouts()
 QUIET = OutboxSettings(AGENT, ())
 """A writer that does not make the sink known: it is."""
 BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -43,7 +42,7 @@ async def test_a_stream_that_ends_while_another_is_noted_is_not_begun_a_second_t
     receiver = ScriptedSink()
     receiver.hangs = {STREAM}
     await write(where, [said(0)])
-    async with draining(where, receiver.door(), limits=LOOKING, patience=PATIENCE) as pod:
+    async with draining(where, receiver.door(), limits=LOOKING) as pod:
         await eventually(partial(sql, where, "SELECT 1 FROM sink_streams"))
 
         def ends() -> bool:
@@ -63,7 +62,7 @@ async def none_left(where: Address, table: str) -> bool:
 async def test_a_replay_that_ends_while_another_event_is_noted_is_not_sent_a_second_time(where: Address) -> None:
     receiver = ScriptedSink(script=lambda _: Refused("410 Gone"))
     await write(where, [said(0)])
-    async with draining(where, receiver.door(), limits=LOOKING, patience=PATIENCE) as pod:
+    async with draining(where, receiver.door(), limits=LOOKING) as pod:
         await until(lambda: pod.statistics[0].refused == 1)
         receiver.script, receiver.hangs = (lambda _: Delivered()), {STREAM}
         assert await carry_out_replay(where.dsn, ReplayRequest(), write_line=lambda _: None) == 0

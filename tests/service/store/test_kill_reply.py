@@ -19,6 +19,7 @@ from batkol.store.postgres.address import Address
 from support.postgres.sql import connection, sql
 from support.postgres.store_parts import Kept
 from support.service.process import Served, serving
+from support.time.waiting import until
 
 SENTENCES = ("שלום אני רוצה.", "כן מספר טלפון.", "לא תודה שלום.", "אני רוצה מספר.", "תודה כן שלום.")
 FIRST = "תודה."
@@ -47,7 +48,8 @@ async def test_a_killed_service_has_recorded_all_that_was_heard_but_the_sentence
             await pod.until(ReplyEnded)
             await say(pod, caller, " ".join(SENTENCES))
             await pod.until(ReplySentence, 1 + KILLED_IN + 1)
-            await asyncio.sleep(0.4)  # well inside it
+            before = words(FIRST, *SENTENCES[:KILLED_IN])
+            await until(lambda: len(heard_by(caller)) > len(before))  # well inside it
             killed_at = time.monotonic()
             pod.process.kill()
             await pod.exited()

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio.wav import wav_header
@@ -26,7 +26,6 @@ def sound_of(body: bytes, cuts: list[int] | None = None, *, largest_s: float = 6
     return out + speech.feed(body[at:]) + speech.finish()
 
 
-@settings(max_examples=40)
 @given(st.lists(st.integers(0, 5000), max_size=20), st.booleans())
 def test_the_cuts_make_no_difference(cuts: list[int], header: bool) -> None:
     sound = sound_of((wav_header(RATE) if header else b"") + SPOKEN, cuts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soxr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio import mulaw
@@ -43,7 +43,6 @@ def test_marked_words_are_still_read_after_the_way_down(rate: int) -> None:
     assert len(sound) == len(SPOKEN.mulaw)
 
 
-@settings(max_examples=40)
 @given(st.lists(st.integers(0, 6000), max_size=30))
 def test_the_cuts_make_no_difference(sizes: list[int]) -> None:
     sound = mulaw.decode(streamed(AT_24K, sizes)).astype(int)

@@ -10,24 +10,16 @@ import pytest
 
 from batkol.web.intake import MAX_BYTES, Intake
 from support.http.media_listener import Listener, call
-from support.http.raw_websocket import PING, RawWebSocket, close, frame, text
+from support.http.raw_websocket import PING, RawWebSocket, arrived, close, frame, text
 from support.time.waiting import until
 
 SOUND = text("s" * 300)
 
 
-async def others_arrive() -> None:
-    """Wait for a message that is sent now, over another call: what was sent before, and nothing holds back, is here."""
-    other = Listener(wanted=1)
-    async with call(other) as raw:
-        await raw.send(SOUND)
-        await until(lambda: other.texts)
-
-
 async def send(raw: RawWebSocket, messages: int, message: bytes = SOUND) -> None:
-    for _ in range(messages):
-        await raw.send(message)
-        await asyncio.sleep(0.005)
+    """Send so many; at the end they are in the server's socket, and it has read those that are not held back."""
+    await raw.send(*[message] * messages)
+    await raw.arrived()
 
 
 async def began(raw: RawWebSocket, listener: Listener) -> None:
@@ -42,7 +34,6 @@ async def test_the_message_that_is_waited_for_brings_those_before_it() -> None:
     async with call(listener) as raw:
         await began(raw, listener)
         await send(raw, 7)
-        await others_arrive()
         before = len(listener.texts)
         await raw.send(SOUND)
         await until(lambda: len(listener.texts) == 8)
@@ -55,13 +46,11 @@ async def test_what_is_pulled_comes_at_once_and_counts() -> None:
     async with call(listener) as raw:
         await began(raw, listener)
         await send(raw, 3)
-        await others_arrive()
         assert listener.inlet is not None
         listener.wanted = 2
         listener.inlet.pull()
         pulled = len(listener.texts)
         await send(raw, 1)
-        await others_arrive()
         held = len(listener.texts)
         await send(raw, 1)
         await until(lambda: len(listener.texts) == 5)
@@ -85,9 +74,7 @@ async def test_messages_that_grow_a_little_are_not_waited_for_too_long() -> None
     listener = Listener(wanted=8)
     async with call(listener) as raw:
         await began(raw, listener)
-        for message in (text("s" * length) for length in (290, 310, 300, 295, 305, 300, 299, 301)):
-            await raw.send(message)
-            await asyncio.sleep(0.005)
+        await raw.send(*(text("s" * length) for length in (290, 310, 300, 295, 305, 300, 299, 301)))
         await until(lambda: len(listener.texts) == 8)
 
         assert [len(each) for each in listener.texts] == [290, 310, 300, 295, 305, 300, 299, 301]
@@ -139,7 +126,7 @@ async def test_a_close_frame_waits_for_a_pull_at_most() -> None:
     async with call(listener) as raw:
         await began(raw, listener)
         await raw.send(SOUND + frame(PING, b"?") + close(1000))
-        await others_arrive()
+        await raw.arrived()
         held = list(listener.texts)
         assert listener.inlet is not None
         listener.inlet.pull()
@@ -205,7 +192,7 @@ async def test_a_receiver_that_raises_ends_its_own_connection() -> None:
         intake = Intake(at.transport, broken)
         intake.wait_for(100)
         peer.sendall(b"five!")
-        await asyncio.sleep(0.05)
+        await arrived(peer.fileno())
         intake.pull()
         await asyncio.wait_for(at.lost.wait(), 40)
         intake.pull()

@@ -10,6 +10,7 @@ import uvicorn
 from batkol.calls.socket import Inlet, PeerFault, ending
 from batkol.web.protocol import EXTENSION, MediaProtocol
 from support.http.raw_websocket import RawWebSocket, connected
+from support.time.waiting import until
 
 LARGEST = 1 << 20
 
@@ -110,5 +111,5 @@ async def call(listener: Listener) -> AsyncIterator[RawWebSocket]:
     """Connect to a server with the short way in, and wait until it is taken."""
     async with serving(listener) as port, connected(port) as raw:
         if not listener.before and listener.go_on.is_set():
-            await asyncio.sleep(0.01)
+            await until(lambda: listener.inlet is not None)
         yield raw

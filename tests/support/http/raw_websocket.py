@@ -2,14 +2,18 @@
 
 import asyncio
 import base64
+import fcntl
 import hashlib
 import os
+import termios
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
 from websockets.utils import apply_mask
+
+from support.time.waiting import until
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -52,6 +56,13 @@ def handshake(path: str = "/", *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+async def arrived(descriptor: int) -> None:
+    """Wait until the peer's kernel has all that this socket sent, and give a peer on this loop turns to read it."""
+    await until(lambda: not any(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))))
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 class Received(NamedTuple):
     """A frame from the server."""
 
@@ -76,6 +87,10 @@ class RawWebSocket:
             await self._writer.drain()
             for _ in range(3):
                 await asyncio.sleep(0)
+
+    async def arrived(self) -> None:
+        """Wait until the server has all that was sent in its socket, and has read what it is woken for."""
+        await arrived(self._writer.get_extra_info("socket").fileno())
 
     async def send_cut(self, data: bytes, cuts: Iterable[int]) -> None:
         """Send it in pieces, cut at these offsets."""

@@ -12,7 +12,6 @@ from batkol.sinks.limits import LIMITS
 from batkol.sinks.nats.connection import NatsLimits
 from batkol.sinks.nats.sink import NatsSink
 from batkol.sinks.statistics import SinkState
-from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address
 from support.postgres.records import who
 from support.postgres.sql import sql
@@ -74,7 +73,7 @@ async def hour_without(
     """
     hours, before = _Hours(where), await transactions(where)
     sink = NatsSink("crm", [url], limits=NatsLimits(backoff=Backoff(0.0, 0.0)))
-    async with draining(where, sink, limits=LIMITS, clock=hours.clock, patience=DatabaseTimeouts()) as pod:
+    async with draining(where, sink, limits=LIMITS, clock=hours.clock) as pod:
         await until(lambda: pod.statistics[0].state == SinkState.DELIVERING)
         await write(where, [said(0, call) for call in range(CALLS)])
         await hours.passes(pod, STEP_S)

@@ -23,7 +23,6 @@ from batkol.store.postgres.connections import engine_without_timeout
 from batkol.supervision.tasks import Tasks
 from support.postgres.records import ended_event, final_event, started_event, who
 from support.postgres.sql import sql
-from support.postgres.store_parts import QUICK
 
 AGENT = "reception"
 CRM = OutboxSettings(AGENT, ("crm",))
@@ -36,6 +35,8 @@ LIMITS = DrainerLimits(
     backlog_s=0.05,
 )
 """The service's, but quicker."""
+PATIENT = DatabaseTimeouts()
+"""The service's: a drainer whose well database is too slow for its limits delivers again what it could not note."""
 
 
 def handed_on(event: Event, call: int = 0, stream: int = 0, **of: object) -> AnyRecord:
@@ -83,7 +84,7 @@ async def draining(
     limits: DrainerLimits = LIMITS,
     agent: str = AGENT,
     clock: Callable[[], float] | None = None,
-    patience: DatabaseTimeouts = QUICK,
+    patience: DatabaseTimeouts = PATIENT,
 ) -> AsyncIterator[Drainers]:
     """A pod that drains."""
     feeds = [sink if isinstance(sink, SinkFeed) else SinkFeed(sink) for sink in sinks]

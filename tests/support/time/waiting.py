@@ -17,6 +17,12 @@ async def until(condition: Callable[[], object], seconds: float = 45.0) -> None:
                 pause_s = min(pause_s * 1.05, 0.01)  # who waits for long need not look 300 times a second
 
 
+async def let_the_loop_run() -> None:
+    """Let all run that waits for no timer and for nobody outside this loop."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def eventually(ask: Callable[[], Awaitable[object]], seconds: float = 60.0) -> None:
     """Ask until the answer is yes: of what has to be fetched."""
     async with asyncio.timeout(seconds):

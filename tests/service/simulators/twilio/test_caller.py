@@ -24,6 +24,7 @@ from batkol.simulators.twilio.caller import CallEnding, Caller, CallOutcome, Cal
 from batkol.twilio.messages import Connected, Dtmf, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.twiml import apology, connect_stream, redirect
+from support.time.waiting import until
 
 TOKEN = "secret"
 XML = ("content-type", "text/xml; charset=utf-8")
@@ -640,7 +641,7 @@ async def test_a_script_speaks_in_the_middle_of_the_call() -> None:
         places = []
 
         async def script(caller: Caller) -> None:
-            await asyncio.sleep(0.1)
+            await until(lambda: service.of("media"))
             caller.press("5")
             places.append(await caller.say(b"\x21" * 400))
             caller.say(b"\x22" * 160)

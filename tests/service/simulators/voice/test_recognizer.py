@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio import mulaw
 from batkol.simulators.voice.recognizer import GARBLE, WordRecognizer
 from batkol.voices.marked.voice import WORDS, SpokenAudio, SpokenWord, random_utterances, say, script
+from support.properties import few_by_day
 
 Pcm = npt.NDArray[np.int16]
 
@@ -55,7 +56,7 @@ def test_equal_words_in_a_row_are_told_apart(word: str) -> None:
     assert texts(mulaw.decode(say([word] * 3, pause_ms=20).mulaw)) == [word] * 3
 
 
-@settings(max_examples=15, deadline=None)
+@few_by_day(15)
 @given(st.lists(st.integers(1, 9001), min_size=1, max_size=40))
 def test_the_sizes_of_the_chunks_make_no_difference(sizes: list[int]) -> None:
     """Not even chunks that end in the middle of a sample."""
@@ -83,21 +84,21 @@ def _in_a_word(least: int) -> st.SearchStrategy[tuple[int, int]]:
     return stretch()
 
 
-@settings(max_examples=30, deadline=None)
+@few_by_day(30)
 @given(_in_a_word(least=20 * MS))
 def test_a_lost_stretch_is_a_wrong_transcript(stretch: tuple[int, int]) -> None:
     start, end = stretch
     assert texts(np.concatenate((PCM[:start], PCM[end:]))) != TOLD
 
 
-@settings(max_examples=30, deadline=None)
+@few_by_day(30)
 @given(_in_a_word(least=40 * MS))
 def test_a_doubled_stretch_is_a_wrong_transcript(stretch: tuple[int, int]) -> None:
     start, end = stretch
     assert texts(np.concatenate((PCM[:end], PCM[start:]))) != TOLD
 
 
-@settings(max_examples=30, deadline=None)
+@few_by_day(30)
 @given(_in_a_word(least=40 * MS), st.booleans())
 def test_a_stretch_replaced_by_silence_is_a_wrong_transcript(stretch: tuple[int, int], digital: bool) -> None:
     start, end = stretch
@@ -106,7 +107,7 @@ def test_a_stretch_replaced_by_silence_is_a_wrong_transcript(stretch: tuple[int,
     assert texts(damaged) != TOLD
 
 
-@settings(max_examples=30, deadline=None)
+@few_by_day(30)
 @given(st.sampled_from(SPOKEN.words), st.data())
 def test_two_swapped_stretches_are_a_wrong_transcript(word: SpokenWord, data: st.DataObject) -> None:
     """They meet inside a word."""
