@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -16,7 +16,7 @@ from batkol.simulators.twilio.checks import Cleared, MarkAsked, Sound
 from support.properties import few_by_day
 from support.time.virtual import in_virtual_time, virtual_loop
 from support.twilio.far_ear import SID, FarEar
-from support.twilio.interruptions import NETWORKS, interrupted, line
+from support.twilio.interruptions import CLEARS, NETWORKS, interrupted, line
 
 pytestmark = pytest.mark.virtual_time
 
@@ -347,11 +347,14 @@ async def test_a_callback_at_the_first_sample_waits_for_sound_after_a_pause() ->
 @pytest.mark.parametrize("name", NETWORKS)
 @few_by_day(5)
 @given(st.integers(0, 1 << 32))
+@example(3_233_520_971)  # the jitter of nearly all marks goes one way
 def test_what_the_ear_has_heard_is_known_at_any_clear(name: str, seed: int) -> None:
     network = NETWORKS[name]
-    errors = in_virtual_time(interrupted(seed, 12, network.about))
+    errors = in_virtual_time(interrupted(seed, CLEARS, network.about))
 
-    assert max(abs(error) for error in errors) <= network.allowed, errors
+    *_, second, largest = sorted(abs(error) for error in errors)
+    assert largest <= network.at_most, errors
+    assert second <= network.allowed, errors
 
 
 async def test_without_a_calibration_a_buffer_at_twilio_would_be_taken_for_heard() -> None:
