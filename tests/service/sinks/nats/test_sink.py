@@ -208,8 +208,12 @@ async def test_a_server_that_does_not_read_is_later() -> None:
 
 
 async def test_a_subject_that_is_not_permitted_is_said_to_be() -> None:
-    async with publishing(Rules(publish=["_INBOX.>", "$JS.API.>"])) as (sink, _):
-        assert "does not permit this user to publish" in reason(await deliver(sink, [final()]))
+    async with publishing(Rules(publish=["_INBOX.>", "$JS.API.>"]), limits=SHORT) as (sink, _):
+
+        async def is_said() -> bool:
+            return "does not permit this user to publish" in reason(await deliver(sink, [final()]))
+
+        await eventually(is_said)
 
 
 @pytest.mark.parametrize(
