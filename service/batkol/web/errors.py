@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ class ErrorMappingRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def answered(request: Request) -> Response:
+            _refuse_repeated(request)
             try:
                 return await handle(request)
             except RequestValidationError as error:
@@ -57,6 +59,14 @@ class ErrorMappingRoute(APIRoute):
 def sentence(errors: Iterable[Any]) -> str:
     """Name the fault of a request, without repeating the request."""
     return "; ".join(_fault(error) for error in errors) + "."
+
+
+def _refuse_repeated(request: Request) -> None:
+    """Refuse a parameter that is there twice: FastAPI takes the last value, and drops the others without a word."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in counts.items():
+        if count > 1:
+            raise HTTPException(422, f"{_where((name,))}: it is there {count} times, and has one value.")
 
 
 def _of_body(error: AnyHTTPException) -> Exception:

@@ -67,6 +67,23 @@ async def test_a_body_that_is_not_what_it_should_be_is_named_in_plain_words() ->
     assert unknown.json()["detail"] == "voice: there is no such parameter or field here."
 
 
+async def test_a_parameter_that_is_there_twice_is_refused_and_not_half_taken() -> None:
+    app = FastAPI()
+    router = APIRouter(route_class=ErrorMappingRoute)
+
+    @router.get("/calls")
+    async def calls(agent: str = "") -> str:
+        return agent
+
+    app.include_router(router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        twice = await http.get("/calls?agent=front&agent=back")
+        once = await http.get("/calls?agent=front")
+
+    assert (twice.status_code, twice.json()["detail"]) == (422, "agent: it is there 2 times, and has one value.")
+    assert once.json() == "front"
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -30,8 +31,15 @@ def accepted(ctx: Any, response: Any, case: Any) -> bool | None:
     return positive_data_acceptance(ctx, response, case)
 
 
+def refused(ctx: Any, response: Any, case: Any) -> bool | None:
+    """What is not described is refused; but an empty list or object leaves nothing in the URL that could be."""
+    if not set(case.query or ()) <= parse_qs(urlsplit(response.request.url).query, keep_blank_values=True).keys():
+        return None
+    return negative_data_rejection(ctx, response, case)
+
+
 CHECKS: Final[list[Any]] = [
-    not_a_server_error, content_type_conformance, negative_data_rejection, accepted,
+    not_a_server_error, content_type_conformance, refused, accepted,
     response_headers_conformance, response_schema_conformance, status_code_conformance,
 ]  # fmt: skip
 
