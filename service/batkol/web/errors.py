@@ -43,7 +43,6 @@ class ErrorMappingRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def answered(request: Request) -> Response:
-            _refuse_repeated(request)
             try:
                 return await handle(request)
             except RequestValidationError as error:
@@ -61,8 +60,11 @@ def sentence(errors: Iterable[Any]) -> str:
     return "; ".join(_fault(error) for error in errors) + "."
 
 
-def _refuse_repeated(request: Request) -> None:
-    """Refuse a parameter that is there twice: FastAPI takes the last value, and drops the others without a word."""
+def refuse_repeated(request: Request) -> None:
+    """Refuse a parameter that is there twice: FastAPI takes the last value, and drops the others without a word.
+
+    A dependency of routes whose parameters have one value each. Raises `HTTPException`.
+    """
     counts = Counter(name for name, _ in request.query_params.multi_items())
     for name, count in counts.items():
         if count > 1:

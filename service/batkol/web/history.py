@@ -19,7 +19,7 @@ from batkol.store.store import NoStore, Store
 from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.change_bodies import described, read_change
 from batkol.web.corrections import add_corrections
-from batkol.web.errors import ErrorMappingRoute
+from batkol.web.errors import ErrorMappingRoute, refuse_repeated
 from batkol.web.export import Export, ExportFile, ExportSlots, Form
 from batkol.web.history_filters import CallPageQuery, CallQuery, LeadPageQuery, LeadQuery
 from batkol.web.history_redaction import check_call_filter, check_number, shown
@@ -74,8 +74,8 @@ def routes(*, store: Store | NoStore, access: Access) -> APIRouter:
             raise HTTPException(409, _NO_STORE)
         return store.database.reading
 
-    may_read = [Depends(guard(access, Right.LEADS))]
-    router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute, responses=_REFUSALS, dependencies=may_read)
+    first = [Depends(guard(access, Right.LEADS)), Depends(refuse_repeated)]
+    router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute, responses=_REFUSALS, dependencies=first)
     _calls(router, engine)
     add_corrections(router, engine, access)
     _leads(router, engine)

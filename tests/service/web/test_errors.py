@@ -4,10 +4,10 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Body, FastAPI, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, Request
 from pydantic import BaseModel, ConfigDict
 
-from batkol.web.errors import ErrorMappingRoute, expect_disconnects
+from batkol.web.errors import ErrorMappingRoute, expect_disconnects, refuse_repeated
 from batkol.web.server import listening
 from support.http.raw_client import get, post, speaking
 from support.time.waiting import until
@@ -69,7 +69,7 @@ async def test_a_body_that_is_not_what_it_should_be_is_named_in_plain_words() ->
 
 async def test_a_parameter_that_is_there_twice_is_refused_and_not_half_taken() -> None:
     app = FastAPI()
-    router = APIRouter(route_class=ErrorMappingRoute)
+    router = APIRouter(dependencies=[Depends(refuse_repeated)])
 
     @router.get("/calls")
     async def calls(agent: str = "") -> str:
