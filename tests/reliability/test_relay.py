@@ -111,7 +111,7 @@ async def test_a_forgotten_connection_is_dead_and_a_new_one_works() -> None:
         assert await said_back(pair, b"hello")
         relay.forget()
         pair[1].write(b"hello?")
-        answer = asyncio.create_task(pair[0].read())
+        answer = asyncio.create_task(pair[0].read(1))
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
         for _ in range(20):
             assert await said_back((reader, writer), b"there and back, twenty times")
