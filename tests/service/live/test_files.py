@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import threading
-import time
 from collections.abc import Generator
 from contextlib import aclosing
 from pathlib import Path
