@@ -95,7 +95,7 @@ soak: $(STAMP)  ## long calls at real limits (MINUTES=12, ARGS=--replies)
 bench: $(STAMP)  ## CPU of a call and latencies, beside a naive design
 	$(BIN)/python bench/run.py $(ARGS)
 
-bench-hearing: $(STAMP)  ## CPU of a call with Soniox, beside Google
+bench-hearing: $(STAMP)  ## Soniox: CPU of a call beside Google, times of finals
 	$(BIN)/python bench/recognizers.py $(ARGS)
 
 bench-replies: $(STAMP)  ## the agent: first sound, interruptions, double replies

@@ -190,18 +190,18 @@ def _early(
             case "final":
                 found.utterances += 1
                 found.with_one += (event["index"], 1) in stood
-                if event["confirms"] is not None and (spoken := _spoken(call, event)) is not None:
+                if event["confirms"] is not None and (said := utterance_of(call, event)) is not None:
                     found.confirmed += 1
-                    took.append(stood[event["index"], event["confirms"]] - _sent(call, spoken[1]))
+                    took.append(stood[event["index"], event["confirms"]] - sent_at(call, said[1]))
 
 
-def _spoken(call: PlacedCall, event: Mapping[str, Any]) -> tuple[int, int] | None:
+def utterance_of(call: PlacedCall, event: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the samples of the caller's utterance that a final is of."""
     begin, end = (event[name] * SAMPLES_PER_MS for name in ("begin_ms", "end_ms"))
     return next(((start, until) for start, until, _ in call.utterances if begin < until and end > start), None)
 
 
-def _sent(call: PlacedCall, until: int) -> float:
+def sent_at(call: PlacedCall, until: int) -> float:
     """Return when the last sample before `until` was sent."""
     return call.sent[min((until - 1) // FRAME, len(call.sent) - 1)]
 
@@ -213,13 +213,13 @@ def _joined(texts: Mapping[int, list[str]]) -> list[str]:
 def _waited(
     call: PlacedCall, event: Mapping[str, Any], read_at: float, partials: Sequence[float], spans: dict[str, list[float]]
 ) -> None:
-    spoken = _spoken(call, event)
+    spoken = utterance_of(call, event)
     if spoken is None:
         return
     start, until = spoken
     if partials:
         spans["first"].append(partials[0] - call.sent[start // FRAME])
-    spans["final"].append(read_at - _sent(call, until))
+    spans["final"].append(read_at - sent_at(call, until))
 
 
 def _responses(

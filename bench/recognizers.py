@@ -1,72 +1,36 @@
-"""Cost of a call with Soniox, beside Google: whole services in one run, by turns, each on a core of its own.
+"""Cost of a call with Soniox, beside Google, and the times of Soniox's finals: whole services, on a core of their own.
 
-  bench/recognizers.py                        10 calls for 20 s, three turns of each: three minutes
-  bench/recognizers.py --calls 5 --turns 1
+  bench/recognizers.py                        10 calls for 20 s, three turns of each, and the finals: nine minutes
+  bench/recognizers.py --only cpu --calls 5 --turns 1
+  bench/recognizers.py --only finals          8 calls for 100 s at each silence of the detector
+  bench/recognizers.py --only finals --silence 200
 
 Both are heard by their strict doubles, which share the other core with the callers. CPU is what the operating system
 counted for the server's process in a window in which all calls are up and talking, per call and second. The limit is
-the share by which the median of Soniox's turns may be above that of Google's.
+the share by which the median of Soniox's turns may be above that of Google's. `finals.py` has the limits of the finals.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import finals
 from accounting import usage
 from cases import Case
+from hearing_parties import GOOGLE, SONIOX, ByEar, Hearing
 from load import Plan
-from parties import Load, Party, Server, free_port, keep_to_load_core
+from parties import Load, keep_to_load_core
 
 MOST: Final = 0.10
 """Share that Soniox may cost more than Google."""
 
-SONIOX: Final = "soniox/stt-rt-v5"
-GOOGLE: Final = "google-v1/default"
-
-
-class ByEar(Party):
-    """One recognizer's double, as a command of its own."""
-
-    def __init__(self, recognizer: str, folder: Path) -> None:
-        super().__init__("double", folder)
-        self._recognizer = recognizer
-        self._port = free_port()
-
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """The variables by which a service finds it."""
-        if self._recognizer == GOOGLE:
-            return {"GCP_STT_ENDPOINT": f"127.0.0.1:{self._port}", "GCP_STT_INSECURE": "true"}
-        url = f"ws://127.0.0.1:{self._port}/transcribe-websocket"
-        return {"SONIOX_URL": url, "SONIOX_API_KEY": "any", "SONIOX_MAX_STREAMS": "0"}
-
-    async def start(self) -> None:
-        name = "speech-double" if self._recognizer == GOOGLE else "soniox-double"
-        command = [sys.executable, "-m", "batkol", name, "--port", str(self._port), "--control-port", "0"]
-        if self._recognizer != GOOGLE:
-            command += ["--set", "sessions=1000", "--set", "requests_per_minute=100000"]
-        self.spawn(command, dict(os.environ))
-        await self.listening(self._port)
-
-
-class Hearing(Server):
-    """The service with one recognizer, and Google's single requests behind it."""
-
-    def __init__(self, case: Case, folder: Path, recognizer: str, settings: Mapping[str, str]) -> None:
-        super().__init__(case, "", folder)
-        self._recognizer = recognizer
-        self._found = settings
-
-    def _settings(self) -> dict[str, str]:
-        return {**super()._settings(), **self._found, "STT_RECOGNIZER": self._recognizer}
+PARTS: Final = ("cpu", "finals")
 
 
 async def measure(recognizer: str, *, calls: int, seconds: float, folder: Path) -> float:
@@ -95,14 +59,14 @@ async def measure(recognizer: str, *, calls: int, seconds: float, folder: Path) 
     return 1000 * (closed.cpu_s - opened.cpu_s) / ((closed.at - opened.at) * calls)
 
 
-async def run(given: argparse.Namespace) -> int:
+async def cost(*, calls: int, seconds: float, turns: int) -> int:
     """Measure by turns; print each turn and the verdict. Returns the exit status."""
     found: dict[str, list[float]] = {GOOGLE: [], SONIOX: []}
     with tempfile.TemporaryDirectory(prefix="batkol-bench-") as root:
-        for turn in range(given.turns):
+        for turn in range(turns):
             for recognizer, figures in found.items():
                 folder = Path(root) / f"{recognizer.replace('/', '-')}-{turn}" / "run"
-                figures.append(await measure(recognizer, calls=given.calls, seconds=given.seconds, folder=folder))
+                figures.append(await measure(recognizer, calls=calls, seconds=seconds, folder=folder))
                 print(f"{recognizer:<20} {figures[-1]:.3f} ms CPU per call-second", flush=True)
     google, soniox = (statistics.median(found[name]) for name in (GOOGLE, SONIOX))
     more = soniox / google - 1
@@ -110,11 +74,25 @@ async def run(given: argparse.Namespace) -> int:
     return int(more > MOST)
 
 
+async def run(given: argparse.Namespace) -> int:
+    """Run one part after the other. Returns the exit status: 1 if a limit is not kept."""
+    status = 0
+    for part in given.only or PARTS:
+        if part == "cpu":
+            status |= await cost(calls=given.calls or 10, seconds=given.seconds or 20.0, turns=given.turns)
+        else:
+            silences = given.silence or finals.SILENCES_MS
+            status |= await finals.run(silences, calls=given.calls or 8, seconds=given.seconds or 100.0)
+    return status
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of the measured window")
+    parser.add_argument("--only", choices=PARTS, action="append", help="may be given several times")
+    parser.add_argument("--calls", type=int, help="cpu: 10, finals: 8")
+    parser.add_argument("--seconds", type=float, help="length of the measured window; cpu: 20, finals: 100")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--silence", type=int, action="append", help="ms; may be given several times")
     keep_to_load_core()
     sys.exit(asyncio.run(run(parser.parse_args())))
 

@@ -17,12 +17,13 @@ from typing import Final, Protocol
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
+from batkol.audio.segmenter import SegmenterSettings
 from batkol.compare.hearing import REACHES, Arrival, Hearing, measure, sentence
 from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
 from batkol.transcription.recognizers import Session
-from batkol.transcription.streaming import FINALIZE_S
+from batkol.transcription.streaming import FINALIZE
 
 TAIL_S: Final = 4.0
 """Seconds of silence behind a sound for which a final is waited for."""
@@ -33,7 +34,8 @@ FORCED_MS: Final = 200
 FRAME: Final = 160
 """Samples of a message of Twilio's: 20 ms."""
 
-_FINALIZE: Final = round(FINALIZE_S * SAMPLE_RATE)
+_FINALIZE: Final = FINALIZE - SegmenterSettings().quiet_ms * SAMPLES_PER_MS
+"""Samples from the report of a pause to the request for finals."""
 
 _HELD_S: Final = 30
 """Seconds of audio that are kept for streams that have to hear some again."""

@@ -142,7 +142,7 @@ class Transcription:
         if (utterance := self._utterances.speaking) is not None:
             if isinstance(event, SegmentQuiet):
                 self._streaming.flush()
-            self._streaming.pause(quiet=isinstance(event, SegmentQuiet))
+            self._streaming.pause(event.at if isinstance(event, SegmentQuiet) else None)
             self._early.pause(utterance, event, self._loop.time())
             self._arm()
 

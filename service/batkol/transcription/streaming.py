@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.quiet import ends_loud, quiet_spot
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.errors import SpeechError
@@ -52,12 +52,12 @@ class Policy(Protocol):
         ...
 
 
-FINALIZE_S: Final = 0.136
-"""Seconds from the detector's report of a pause, 64 ms after the last sample of speech, to the request for finals.
+FINALIZE: Final = SAMPLE_RATE // 5
+"""Samples of silence behind the last one of speech after which finals are asked for: 200 ms, which vendors' published
+latencies count before that request. However late the detector reports the pause."""
 
-Vendors' published latencies of finals count 200 ms of silence before that request."""
-
-_FINALIZE: Final = round(FINALIZE_S * SAMPLE_RATE)
+_CERTAIN: Final = FINALIZE - 64 * SAMPLES_PER_MS
+"""Samples before the request in which the quietest place is looked for; the 64 ms before may have a soft end."""
 
 ASK_AGAIN_S: Final = 0.032
 """Seconds until a request for finals that would cut a word in two is considered again: a window of the detector."""
@@ -177,10 +177,17 @@ class Streaming:
         """Time at which `tick` must run next."""
         return self._finalize_at
 
-    def pause(self, *, quiet: bool) -> None:
-        """The caller is quiet, or speaks again: after a moment of quiet a recognizer that can finalize is asked to."""
+    def pause(self, since: int | None) -> None:
+        """The caller is quiet since that sample, or speaks again: None.
+
+        After a moment of quiet, by the audio, a recognizer that can finalize is asked to.
+        """
         able = self._session is not None and self._session.recognizer.traits.can_flush
-        self._finalize_at = self._loop.time() + FINALIZE_S if quiet and able else None
+        if since is None or not able:
+            self._finalize_at = None
+        else:
+            missing = max(0, since + FINALIZE - self._ring.end)
+            self._finalize_at = self._loop.time() + missing / SAMPLE_RATE
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -191,7 +198,7 @@ class Streaming:
             return
         self._finalize_at = None
         if self._session is not None:  # the next word may have begun just now
-            self._session.push_audio(quiet_spot(self._ring, self._ring.end, _FINALIZE), flush=True)
+            self._session.push_audio(quiet_spot(self._ring, self._ring.end, _CERTAIN), flush=True)
             self._session.finalize()
 
     def is_silent(self, end: int) -> bool:

@@ -123,7 +123,8 @@ class MemoryConnection:
         self.vendor = vendor
         self.base = base
         self.written = 0
-        self.flushes = 0
+        self.flushed_at: list[float] = []
+        self.final_at: list[float] = []
         self.half_closed = False
         self.over = False
         self._loop = asyncio.get_running_loop()
@@ -139,6 +140,10 @@ class MemoryConnection:
         self._error = error
         self._news.set()
 
+    @property
+    def flushes(self) -> int:
+        return len(self.flushed_at)
+
     async def write(self, audio: bytes) -> None:
         self._check()
         self.written += len(audio)
@@ -146,7 +151,7 @@ class MemoryConnection:
 
     async def flush(self) -> None:
         self._check()
-        self.flushes += 1
+        self.flushed_at.append(self._loop.time())
         self._flushing = True
         self._news.set()
 
@@ -218,6 +223,7 @@ class MemoryConnection:
 
     def _final(self, words: Sequence[SpokenWord]) -> Portion:
         self._given, self._interim = words[-1].end, ""
+        self.final_at.append(self._loop.time())
         return self._portion(words, final=True)
 
     def _portion(self, words: Sequence[SpokenWord], *, final: bool) -> Portion:

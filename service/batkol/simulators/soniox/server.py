@@ -31,6 +31,7 @@ from batkol.simulators.soniox.listener import SonioxListener
 from batkol.simulators.soniox.rules import Rate, SonioxRefusalError
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.simulators.soniox.stats import SonioxSessionRecord, SonioxStats
+from batkol.simulators.soniox.tokens import FIN
 
 _LARGEST_MESSAGE: Final = 4 * 1024 * 1024
 _MINUTE_S: Final = 60.0
@@ -64,6 +65,8 @@ class _Talk:
                 for message in listener.tick(self._double.clock()):
                     await self._socket.send(msgspec.json.encode(message).decode())
                     self.record.responses += 1
+                    if any(token["text"] == FIN for token in message["tokens"]):
+                        self.record.fins_at.append(self._double.clock())
                 if listener.finished:
                     return "finished"
                 if listener.dropped or listener.half_open:
@@ -132,11 +135,12 @@ class _Talk:
             control = rules.read_control(message)
             if control.type == "finalize":
                 record.finalizes.append(record.audio_s)
+                record.finalizes_at.append(now)
                 record.trailing_ms.append(control.trailing_silence_ms or 0)
             record.keepalives += control.type == "keepalive"
         listener.receive(message, now)
         if isinstance(message, bytes) and message:
-            record.received_audio(now, listener.samples / SAMPLE_RATE)
+            record.received_audio(now, listener.samples / SAMPLE_RATE, record=self._double.settings.record)
         record.record_words(listener.transcript.words, now)
 
 

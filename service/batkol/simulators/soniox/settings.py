@@ -74,6 +74,8 @@ class SonioxDoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a piece of a word at the beginning or end of what is finalized is heard, as a garble."""
     seed: int = 0
     """Seed of all that is random."""
+    record: bool = False
+    """Whether the time of each message with audio is kept, for measurements."""
 
     def finalize_latency(self, draw: random.Random) -> float:
         """Draw the seconds from a finalize to its last token."""

@@ -11,6 +11,7 @@ from batkol.simulators.google.stats import HeardWord
 from batkol.voices.marked.voice import SpokenWord
 
 _SESSIONS: Final = 4096  # records kept; the oldest go first
+_MOMENTS: Final = 100_000  # times kept of one session
 
 
 class SonioxSessionRecord(msgspec.Struct):
@@ -30,18 +31,26 @@ class SonioxSessionRecord(msgspec.Struct):
     start: dict[str, Any] = msgspec.field(default_factory=dict)
     """The start message."""
     messages: int = 0
+    audio_times: list[tuple[float, float]] = msgspec.field(default_factory=list)
+    """With `record`: arrival of each message with audio, and the seconds of audio received by then."""
     audio_s: float = 0.0
     finalizes: list[float] = msgspec.field(default_factory=list)
     """Seconds of audio that had come by each finalize."""
+    finalizes_at: list[float] = msgspec.field(default_factory=list)
+    """Time at which each came."""
+    fins_at: list[float] = msgspec.field(default_factory=list)
+    """Time at which each answer to one went out."""
     trailing_ms: list[int] = msgspec.field(default_factory=list)
     """The silence that each of these named."""
     keepalives: int = 0
     responses: int = 0
     words: list[HeardWord] = msgspec.field(default_factory=list)
 
-    def received_audio(self, now: float, audio_s: float) -> None:
-        """Count a message with audio; `audio_s` is the session's audio so far."""
+    def received_audio(self, now: float, audio_s: float, *, record: bool) -> None:
+        """Count a message with audio; `audio_s` is the session's audio so far. With `record` its time is kept."""
         self.messages += 1
+        if record and len(self.audio_times) < _MOMENTS:
+            self.audio_times.append((now, audio_s))
         self.audio_s = audio_s
         self.last_audio_at = now
         if self.first_audio_at is None:

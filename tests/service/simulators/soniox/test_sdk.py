@@ -53,6 +53,8 @@ async def test_the_sdk_streams_finalizes_keeps_alive_and_finishes() -> None:
         assert events[-1].final_audio_proc_ms == events[-1].total_audio_proc_ms == len(AUDIO) // 8
         (record,) = double.records
         assert (record.keepalives, len(record.finalizes), record.start["client_reference_id"]) == (1, 1, "call-1")
+        (asked,), (answered,) = record.finalizes_at, record.fins_at
+        assert answered - asked >= 0.01
 
 
 async def test_the_sdk_reads_a_refusal() -> None:
