@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +37,7 @@ LEAST: Final = 200
 PARTS: Final = ("quiet", "asked", "answered", "ended", "tentative", "published", "after the last sample")
 _COLUMNS: Final = (
     "silence, ms",
+    "sessions",
     "finals",
     "the recognizer's own",
     "quiet noticed, p50 / p95 ms",
@@ -55,10 +56,38 @@ _SPLIT: Final = 300 * SAMPLES_PER_MS
 """Further than this before the caller's last sample the detector ended the utterance in the midst of the sentence."""
 
 
+class Asked(msgspec.Struct):
+    """What the recognizer wrote down of one call: times of its messages, in order."""
+
+    flushed: list[float] = []
+    """Of messages shorter than a batch: all that is heard is sent when a pause is noticed."""
+    asked: list[float] = []
+    answered: list[float] = []
+
+    def add(self, session: Mapping[str, Any]) -> None:
+        """Take what was written down of another session of the call."""
+        times = pairwise([(0.0, 0.0), *session["audio_times"]])
+        self.flushed += [at for (_, before), (at, until) in times if until - before < _BATCH_S]
+        self.asked += session["finalizes_at"]
+        self.answered += session["fins_at"]
+        for each in (self.flushed, self.asked, self.answered):
+            each.sort()
+
+    def after(self, quiet_at: float) -> Iterator[tuple[str, float]]:
+        """Yield what came first after a moment; what comes a second later belongs to another one."""
+        for part, times in (("quiet", self.flushed), ("asked", self.asked), ("answered", self.answered)):
+            first = bisect_right(times, quiet_at)
+            if first < len(times) and times[first] < quiet_at + 1.0:
+                yield part, times[first]
+                quiet_at = times[first] if part == "asked" else quiet_at
+
+
 class Finals(msgspec.Struct):
     """The findings at one silence. Times are seconds from the detector's end of speech."""
 
     silence_ms: int
+    sessions: int = 0
+    endings: Counter[str] = msgspec.field(default_factory=Counter)
     finals: int = 0
     own: int = 0  # of them the recognizer's, and no promoted interim or other request
     spoken: int = 0
@@ -73,7 +102,8 @@ class Finals(msgspec.Struct):
     def row(self) -> str:
         spreads = (self.spread(part) for part in PARTS)
         times = " | ".join(f"{spread.p50:.0f} / {spread.p95:.0f}" for spread in spreads)
-        return f"| {self.silence_ms} | {self.finals} | {self.own} | {times} | {self.lost} / {self.extra} |"
+        cells = [self.silence_ms, self.sessions, self.finals, self.own, times, f"{self.lost} / {self.extra}"]
+        return f"| {' | '.join(map(str, cells))} |"
 
     @property
     def wrong(self) -> str:
@@ -94,6 +124,8 @@ async def run(silences_ms: Sequence[int], *, calls: int, seconds: float) -> int:
     for silence_ms in silences_ms:
         found.append(await measured(silence_ms, calls=calls, seconds=seconds))
         print(found[-1].row, flush=True)
+        if found[-1].sessions > calls:
+            print(f"(sessions ended: {dict(found[-1].endings)})", flush=True)
     wrong = [f"{each.silence_ms} ms of silence: {each.wrong}" for each in found if each.wrong]
     print("\n".join(wrong) or f"all is within its limits (p95 at {PUBLISHED_AT_MS} ms: {LIMIT_MS:.0f} ms)")
     return int(bool(wrong))
@@ -132,22 +164,35 @@ def _live(folder: Path, silence_ms: int) -> Path:
 
 def judged(silence_ms: int, result: Result, sessions: Sequence[Mapping[str, Any]]) -> Finals:
     """Put together what was said, asked, answered and published."""
-    if len(sessions) != len(result.calls):
-        raise SystemExit(f"{len(result.calls)} calls had {len(sessions)} sessions: the run is worth nothing")
     found = Finals(silence_ms)
     events: dict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
     for read_at, raw in result.events:
         event = msgspec.json.decode(raw)
         events[event["call_sid"]].append((read_at, event))
-    in_order = sorted(result.calls, key=lambda call: call.sent[0])
-    for call, session in zip(in_order, sorted(sessions, key=lambda each: each["opened_at"]), strict=True):
-        _judge(call, events[call.call_sid], session, found)
+    asked: dict[str, Asked] = defaultdict(Asked)
+    for session in sessions:
+        if session["words"]:  # it is none of the service's own checks
+            found.endings[session["ending"]] += 1
+            asked[_caller(session, result.calls).call_sid].add(session)
+            found.sessions += 1
+    for call in result.calls:
+        _judge(call, events[call.call_sid], asked[call.call_sid], found)
     return found
 
 
-def _judge(
-    call: PlacedCall, events: Sequence[tuple[float, dict[str, Any]]], session: Mapping[str, Any], found: Finals
-) -> None:
+def _caller(session: Mapping[str, Any], calls: Sequence[PlacedCall]) -> PlacedCall:
+    """Return the call whose words the session heard when they were said."""
+
+    def heard(call: PlacedCall) -> int:
+        said = [(text, sent_at(call, end)) for text, _, end in call.words]
+        return sum(
+            any(text == word["text"] and 0 <= word["at"] - at < 1 for text, at in said) for word in session["words"]
+        )
+
+    return max(calls, key=heard)
+
+
+def _judge(call: PlacedCall, events: Sequence[tuple[float, dict[str, Any]]], asked: Asked, found: Finals) -> None:
     ended: dict[int, float] = {}
     tentatives: dict[tuple[int, int], float] = {}
     record: dict[int, str] = {}
@@ -164,7 +209,7 @@ def _judge(
                     "tentative": tentatives.get((event["index"], event["confirms"] or 0)),
                     "published": read_at,
                 }
-                _measure(call, event, times, session, found)
+                _measure(call, event, times, asked, found)
             case "revised":
                 record[event["index"]] = event["text"]
     said = [word for word, _, _ in call.words]
@@ -176,7 +221,7 @@ def _measure(
     call: PlacedCall,
     event: Mapping[str, Any],
     times: dict[str, float | None],
-    session: Mapping[str, Any],
+    asked: Asked,
     found: Finals,
 ) -> None:
     """Add one final's times."""
@@ -186,25 +231,10 @@ def _measure(
     found.own += event["source"] == "final"
     end = event["end_ms"] * SAMPLES_PER_MS
     quiet_at = sent_at(call, end)
-    times |= dict(_asked(session, quiet_at))
+    times |= dict(asked.after(quiet_at))
     for part, at in times.items():
         if at is not None:
             found.spans[part].append(at - quiet_at)
     utterance, published = utterance_of(call, event), times["published"]
     if utterance is not None and published is not None and end > utterance[1] - _SPLIT:
         found.spans["after the last sample"].append(published - sent_at(call, utterance[1]))
-
-
-def _asked(session: Mapping[str, Any], quiet_at: float) -> Iterator[tuple[str, float]]:
-    """Yield when that silence was noticed, and when its final was asked for and answered, at the recognizer.
-
-    All that is heard is sent when it is noticed: a message that is shorter than the others.
-    """
-    times = [(0.0, 0.0), *session["audio_times"]]
-    short = (at for (_, before), (at, until) in pairwise(times) if at > quiet_at and until - before < _BATCH_S)
-    if (noticed := next(short, quiet_at + 1.0)) < quiet_at + 1.0:
-        yield "quiet", noticed
-    number = bisect_right(session["finalizes_at"], quiet_at)
-    for part, name in (("asked", "finalizes_at"), ("answered", "fins_at")):
-        if number < len(session[name]) and session[name][number] < quiet_at + 1.0:  # the next sentence is later
-            yield part, session[name][number]

@@ -58,8 +58,10 @@ async def listening(call: VendorCall, silence_ms: int) -> AsyncIterator[None]:
     """The call is heard by the detector's scheduler; only its network and its thread are others."""
     detector = VadScheduler(LevelEngine(), thread=InlineJobs())
     detector.open(call.ring, lambda event: hear(call.transcription, event), SegmenterSettings(silence_ms=silence_ms))
-    yield
-    await detector.aclose()
+    try:
+        yield
+    finally:
+        await detector.aclose()
 
 
 @pytest.mark.parametrize("silence_ms", [200, 480])

@@ -11,7 +11,7 @@ from batkol.simulators.google.stats import HeardWord
 from batkol.voices.marked.voice import SpokenWord
 
 _SESSIONS: Final = 4096  # records kept; the oldest go first
-_MOMENTS: Final = 100_000  # times kept of one session
+_MOMENTS: Final = 4096  # times of messages kept of a session: the first, 10 min of messages of 150 ms
 
 
 class SonioxSessionRecord(msgspec.Struct):
