@@ -10,6 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
 import batkol
+from batkol_operator.kube.names import REHEARSES
 from batkol_operator.model.agent import VoiceAgent
 from support.chart.files import CHART, DEFAULT, LOADER, ROOT, cases, is_label, load, samples, snapshot
 from support.kube.schema_admission import SCHEMA, admitted, pruned
@@ -28,6 +29,14 @@ def agents() -> dict[str, Any]:
     notes = re.search(r"apply -f - <<EOF\n(.*?)\n   EOF", (CHART / "templates/NOTES.txt").read_text(), re.DOTALL)
     assert notes is not None
     return {**shown, **made, "the notes": yaml.load(notes[1], LOADER)}
+
+
+def test_the_pod_of_helm_test_bears_the_label_by_which_its_agent_lets_it_in() -> None:
+    pods = [each for case in cases() for each in snapshot(case) if each["kind"] == "Pod"]
+    rehearsed = [next(each for each in pod["spec"]["containers"][0]["args"] if "--voice" in each) for pod in pods]
+
+    assert rehearsed != []
+    assert [pod["metadata"]["labels"][REHEARSES] for pod in pods] == [each.rpartition("/")[2] for each in rehearsed]
 
 
 def test_chart_and_package_have_one_version() -> None:

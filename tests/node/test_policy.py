@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from support.node.agent import NAME, NAMESPACE, Agent
+from support.node.agent import PUBLIC as PUBLIC_URL
 from support.node.connections import Target, asking_pod, connections
 from support.node.places import ADDRESS
-from support.node.shell import OPERATOR_PODS, SYSTEM, apply, get, kubectl, restart_operator
+from support.node.shell import OPERATOR_PODS, SYSTEM, apply, chart, get, helm, kubectl, restart_operator
 from support.time.waiting import eventually
 
 PUBLIC, INTERNAL = 8080, 8081
@@ -101,6 +102,18 @@ async def test_the_pods_reach_each_other_and_all_that_they_need(guarded: Agent) 
     ]
     targets = [*needed, (other["status"]["podIP"], PUBLIC)]
     assert await connections(NAMESPACE, mine["metadata"]["name"], targets) == [True] * len(needed) + [False]
+
+
+async def test_helm_test_rehearses_on_an_agent_behind_its_policy(guarded: Agent) -> None:
+    """Its pod runs in the agent's namespace, which the policy does not name: neither for callers, nor for clients."""
+    where = (f"test.voiceAgent={NAME}", f"test.namespace={NAMESPACE}", f"test.publicBaseUrl={PUBLIC_URL}")
+    token = ("test.authTokenSecretRef.name=twilio", "test.authTokenSecretRef.key=token")
+    await helm("upgrade", *chart("sample.enabled=false", *where, *token), "--wait", "--timeout=5m")
+
+    done = await helm("test", "--timeout=5m", check=False)
+
+    said = await guarded.kubectl("logs", "batkol-operator-test")
+    assert (done.code, "NO-GO" in said, "GO" in said) == (0, False, True), said
 
 
 async def test_the_operator_reaches_what_it_needs_and_nothing_else(guarded: Agent) -> None:

@@ -26,6 +26,7 @@ INSTANCE: Final = "app.kubernetes.io/instance"
 COMPONENT: Final = "app.kubernetes.io/component"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 AGENT: Final = "batkol.dev/agent"
+REHEARSES: Final = "batkol.dev/rehearses"  # label of the pod of `helm test`: the agent that it calls
 
 LONGEST_NAME: Final = 53
 """Characters of an agent's name: a label's 63 less what KEDA puts before it (`keda-hpa-`)."""

@@ -54,10 +54,10 @@ def test_the_namespace_of_the_agent_reaches_the_internal_port_and_no_other() -> 
     (namespace,) = set(re.findall(r"kubectl -n (\S+) create secret generic batkol", EXAMPLE))
     ingress = one(plan(agent(**patched()), AROUND), "NetworkPolicy")["spec"]["ingress"]
     let_in = {rule["ports"][0]["port"]: rule.get("from") for rule in ingress}
-    namespaces, pods = let_in["internal"]
+    namespaces, *pods = let_in["internal"]
 
     assert namespace in namespaces["namespaceSelector"]["matchExpressions"][0]["values"]
-    assert "namespaceSelector" not in pods, "pods of the agent's own namespace"
+    assert all("namespaceSelector" not in each for each in pods), "pods of the agent's own namespace"
     assert namespace not in json.dumps(let_in["public"])
 
 

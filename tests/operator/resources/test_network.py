@@ -50,8 +50,16 @@ def test_the_agents_own_pods_may_ask_each_other_and_call_each_other_on_no_other_
     public, internal = one(wanted, "NetworkPolicy")["spec"]["ingress"]
     own = one(wanted, "Deployment")["spec"]["selector"]
 
-    assert internal["from"][1:] == [{"podSelector": own}]
-    assert len(public["from"]) == 1
+    assert {"podSelector": own} in internal["from"]
+    assert {"podSelector": own} not in public["from"]
+
+
+def test_the_pod_of_helm_test_may_call_and_ask() -> None:
+    """It runs in the agent's namespace, where its token is, which need be neither the operator's nor the ingress's."""
+    rules = one(plan(agent(networkPolicy={"ingressNamespaces": ["ingress-nginx"]}), AROUND), "NetworkPolicy")["spec"]
+    rehearsal = {"podSelector": {"matchLabels": {"batkol.dev/rehearses": agent().metadata.name}}}
+
+    assert [rehearsal in rule["from"] for rule in rules["ingress"]] == [True, True]
 
 
 def test_there_need_be_none() -> None:
