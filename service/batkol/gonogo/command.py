@@ -23,6 +23,7 @@ from batkol.gonogo.rehearsal import Rehearsal
 from batkol.gonogo.report import JsonPage, TextPage, is_go
 from batkol.gonogo.target import RehearsalImpossibleError, Target
 from batkol.paths import is_folder
+from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.recording import read_recording
 from batkol.status import ServiceStatus
 
@@ -36,6 +37,9 @@ _WAYS: Final = (
     "`kubectl -n NAMESPACE port-forward deployment/NAME 8081`, and give --internal http://127.0.0.1:8081 and "
     "--api-token."
 )
+_LET_IN_S: Final = 30.0
+"""Seconds in which a cluster takes a new pod up into its NetworkPolicies; until then they keep it out."""
+_LOOK_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +104,31 @@ async def _reached(options: Options) -> AsyncIterator[Target]:
             agent = _object_name(options.voice_agent)
             internal = await stack.enter_async_context(reached_by_kubectl(agent, internal.token))
         try:
-            scoped = await internal.with_scope()
+            scoped = await _scoped(internal)
         except (ServiceUnreachableError, UnexpectedAnswerError) as error:
             if options.through_kubectl:
                 raise
             raise RehearsalImpossibleError(f"{error} {_WAYS}") from error
         yield replace(options.target, internal=scoped)
+
+
+async def _scoped(internal: Internal) -> Internal:
+    """Ask it for its pods; in a pod, which may be new, ask again for some time. Raises `ClientError`."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while True:
+        try:
+            return await internal.with_scope()
+        except ServiceUnreachableError:
+            if loop.time() - begun > _LET_IN_S or not _in_a_pod():
+                raise
+        await asyncio.sleep(_LOOK_S)
+
+
+def _in_a_pod() -> bool:
+    from batkol.live.cluster import pod_namespace  # noqa: PLC0415  as below
+
+    return bool(pod_namespace())
 
 
 async def _rehearsal(options: Options, target: Target, page: JsonPage | TextPage) -> Rehearsal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -97,6 +98,31 @@ async def test_an_internal_api_that_is_not_there_is_told_with_the_ways_to_it(in_
     assert internal.url in str(raised.value)
     assert "give its address in --internal" in str(raised.value)
     assert "--voice-agent NAMESPACE/NAME without --internal" in str(raised.value)
+
+
+async def test_in_a_pod_that_network_policies_do_not_let_through_yet_it_asks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the pod of `helm test`: a cluster knows the address of a new pod some time after it has started."""
+    (tmp_path / "namespace").write_text("voice")
+    (tmp_path / "flags.json").write_text(NEVER)
+    monkeypatch.setattr("batkol.live.cluster.SERVICE_ACCOUNT", str(tmp_path))
+    refused, page = 0, io.StringIO()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        nonlocal refused
+        if refused == 2:
+            await http("200 OK", status(), "Content-Type: application/json")(writer)
+        else:
+            refused += 1  # and the connection is closed
+
+    async with answering(late) as (internal, _):
+        target = Target(url="http://127.0.0.1:1", internal=Internal(internal), **TARGET)
+        asked = Options(target=target, limits=RehearsalLimits(), deadline_s=1.0, live_dir=tmp_path)
+        code = await carry_out(asked, Console(file=page, width=140))
+
+    assert (code, refused) == (1, 2)
+    assert "no variant that is true" in page.getvalue(), "it was rehearsed"
 
 
 async def test_a_service_that_would_keep_the_calls_is_not_rehearsed_for_real(tmp_path: Path) -> None:
