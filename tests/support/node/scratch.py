@@ -31,7 +31,7 @@ def bring(program: str) -> None:
     """Have containerd know the image of a program. Raises `FileNotFoundError` where it is not built."""
     binary, archive = tool(program), RUN / f"{program}.tar"
     built = binary.stat()
-    mark = f"{built.st_size} {built.st_mtime_ns}"
+    mark = f"{name_of(program)} {built.st_size} {built.st_mtime_ns}"
     bring_once(program, mark, archive, lambda file: _write(file, program, binary))
     archive.unlink(missing_ok=True)
 
