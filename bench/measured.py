@@ -19,8 +19,10 @@ class Histogram(msgspec.Struct):
 
     @classmethod
     def read(cls, exposition: str) -> Histogram | None:
-        found = [(float(bound), float(count)) for bound, count in _BUCKET.findall(exposition)]
-        return cls(found) if found else None
+        found: dict[float, float] = {}
+        for bound, count in _BUCKET.findall(exposition):  # of each recognizer
+            found[float(bound)] = found.get(float(bound), 0) + float(count)
+        return cls(sorted(found.items())) if found else None
 
     def since(self, before: Histogram) -> Histogram:
         return Histogram(

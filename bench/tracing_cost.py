@@ -48,6 +48,7 @@ PERIOD_S: Final = 3.4
 SPEECH_S: Final = 2.3
 PARTIAL_S: Final = 0.2
 WORDS: Final = "אני רוצה לקבוע תור לרופא ביום ראשון"
+GOOGLE: Final = "google-v1/default"
 _DECISION: Final = Decision(enabled=True, variant="on", reason="STATIC", source=DecisionSource.FLAG)
 
 
@@ -67,18 +68,18 @@ class Watched:
     def partial(self, spoken: Utterance, number: int) -> None:
         self.trace.observe(PartialReady(spoken, WORDS[: 3 * number + 3], 0.9))
         if self.metrics:
-            self.metrics.partials.add(1)
-            self.metrics.partial_interval.record(PARTIAL_S)
-            self.metrics.written.record(0.002)  # a batch goes out about as often
+            self.metrics.partials.add(1, {"recognizer": GOOGLE})
+            self.metrics.partial_interval.record(PARTIAL_S, None, (GOOGLE,))
+            self.metrics.audio_written(0.002, GOOGLE)  # a batch goes out about as often
             if not number:
-                self.metrics.first_partial.record(0.25, self.trace.span_of(spoken))
+                self.metrics.first_partial.record(0.25, self.trace.span_of(spoken), (GOOGLE,))
 
     def ended(self, spoken: Utterance) -> None:
         self.trace.observe(SpeechStopped(spoken))
         self.trace.observe(FinalReady(spoken, WORDS))
         if self.metrics:
-            self.metrics.finals.add(1, {"source": Source.INTERIM})
-            self.metrics.final.record(0.78, self.trace.span_of(spoken))
+            self.metrics.finals.add(1, {"source": Source.INTERIM, "recognizer": GOOGLE})
+            self.metrics.final.record(0.78, self.trace.span_of(spoken), (GOOGLE,))
 
 
 async def one_call(tracing: Tracing, metrics: Metrics | None, number: int, seconds: float) -> None:

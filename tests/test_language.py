@@ -8,6 +8,7 @@ import tokenize
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ OF_OPTIONS = (
 """Modules whose aliases are options of the command line, beside those of `batkol.commands`."""
 IN_BOTH_PROGRAMS = {"AnswererKind", "VoiceKind"}
 """Names of the same thing in the service and in the operator, which share no code."""
+PLURAL = re.compile(
+    r" (?:(?:dead|false|more|other|single|streaming|tool) )?(agents|calls(?! tools)|channels|corrections|entries|"
+    r"errors|events|fields|files|finals|flags|gaps|interruptions|leads|letters|objects|partials|parts|pods|"
+    r"recordings|records|refusals|replies|requests|rows|sentences|sessions|sinks|sounds|streams|summaries|times|"
+    r"tokens|turns|utterances|warnings|words)\b",
+)
+"""Begins after a number, and is wrong after 1."""
 STORED = ("service/batkol/store/migrations/", "service/batkol/store/postgres/schema.py")
 """Their texts are comments in databases: only a migration could change one."""
 NO_PERSON = re.compile(r"\b(somebody|anybody|nobody|whoever|told|ours|(is|are) meant)\b", re.IGNORECASE)
@@ -77,6 +85,26 @@ def log_lines(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     pass  # a parameter: what is handed over is told of by `prefixed`
                 case other:
                     yield node.lineno, ast.unparse(other)
+
+
+def bare_numbers(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The texts that put a number before a plural: with 1 they are wrong, and `quantity` has both words.
+
+    A limit is a constant, and never 1; so is not meant what follows `of` or a slash, the whole that a part is taken of.
+    """
+    for node in nodes(tree):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        before = ""
+        for part, behind in pairwise((*node.values, ast.Constant(""))):
+            if isinstance(part, ast.Constant):
+                before = str(part.value)
+            elif isinstance(part, ast.FormattedValue):
+                value, text = ast.unparse(part.value), getattr(behind, "value", "")
+                whole = before.endswith((" of ", "/"))
+                if not whole and not value.isupper() and "quantity(" not in value and PLURAL.match(str(text)):
+                    yield node.lineno, f"{{{value}}}{text}"
+                before = ""
 
 
 def is_log_method(node: ast.expr) -> bool:
@@ -326,3 +354,24 @@ def test_a_word_in_bold_is_explained_once_in_the_whole_glossary() -> None:
 
     assert [word for word, times in words.items() if times > 1] == []
     assert len(words) > 100
+
+
+def test_a_number_and_its_noun_agree() -> None:
+    found = [(where, line, text) for where, tree in modules().items() for line, text in bare_numbers(tree)]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "texts"),
+    [
+        ('f"{count} utterances were right"', ["{count} utterances were right"]),
+        ('f"{len(x)} more refusals"', ["{len(x)} more refusals"]),
+        ('f"{more} times {reason}"', ["{more} times "]),
+        ('f"{right} of {total} words"', []),
+        ('f"more than {MOST} streams"', []),
+        ("""f"{quantity(count, 'word')} heard" """, []),
+    ],
+)
+def test_a_number_before_a_plural_is_found(source: str, texts: list[str]) -> None:
+    assert [text for _, text in bare_numbers(ast.parse(source))] == texts

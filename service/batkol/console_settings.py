@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from batkol import strict_json
 from batkol.environment import EnvironmentSettings
+from batkol.quantity import quantity
 from batkol.urls import check_http
 
 TRACE_ID: Final = "{trace_id}"
@@ -45,7 +46,7 @@ class ConsoleFields(EnvironmentSettings):
     @classmethod
     def _addresses(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         if len(value) > MOST_CONSOLES:
-            raise ValueError(f"has {len(value)} agents; it may have {MOST_CONSOLES}")
+            raise ValueError(f"has {quantity(len(value), 'agent')}; it may have {MOST_CONSOLES}")
         for name, url in value.items():
             if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
                 raise ValueError(f"must have names of 1 to {LONGEST_NAME} printable characters")

@@ -123,7 +123,7 @@ def test_a_service_that_works_is_a_go(rig: Rig) -> None:
     assert "streaming ×1, single ×1" in done.stdout
     assert re.search(r"first reply heard whole +3/3 words, [23] at the ear", done.stdout)
     assert re.search(r"history has what was heard +\d/7 words, \d at the ear", done.stdout)
-    assert re.search(r"hung up once, no redial +1 streams, hung_up", done.stdout)
+    assert re.search(r"hung up once, no redial +1 stream, hung_up", done.stdout)
     assert rig.flags.read_text() == FLAGS
 
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from batkol.events.events import FinalText, PartialText
 from batkol.simulators.google.faults import Fault, Kind
@@ -13,10 +14,12 @@ from batkol.simulators.soniox.server import SonioxDouble
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import WORDS, say
 from support.service.stack import Stack, stack, write_tuning
+from support.telemetry.traces import Traced, traced
 from support.time.waiting import until
 
 SONIOX = "soniox/stt-rt-v5"
 DEFAULT, SEARCH = "google-v1/default", "google-v1/command_and_search"
+NAME = "batkol.stt.recognizer"
 SPOKEN = [say(words) for words in (["אני", "רופא"], ["מחר", "תודה"], ["בוקר", "שלום"])]
 
 
@@ -27,8 +30,27 @@ async def choose(up: Stack) -> None:
     await until(lambda: up.service.live.status().flags_revision != before)
 
 
+def counted(up: Stack, name: str) -> dict[str, float]:
+    """A sample, by recognizer: what is not 0."""
+    families = text_string_to_metric_families(up.service.metrics.render().decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == name and sample.value]
+    found: dict[str, float] = {}
+    for sample in samples:
+        found[sample.labels["recognizer"]] = found.get(sample.labels["recognizer"], 0) + sample.value
+    return found
+
+
+def traced_by(here: Traced, sid: str) -> list[tuple[object, object]]:
+    """The recognizer on the root of each utterance, and on its span of the recognition."""
+    return [
+        (root.attributes.get(NAME), here.under(root)["speech_to_text"].attributes.get(NAME))
+        for root in here.utterances(sid)
+    ]
+
+
 async def test_a_flag_changes_the_recognizer_of_a_call_that_is_up_and_a_refusal_changes_it_back(tmp_path: Path) -> None:
-    async with stack(tmp_path, stt_recognizers_order=(DEFAULT, SEARCH)) as up:
+    async with traced(tmp_path, stt_recognizers_order=(DEFAULT, SEARCH), stt_max_streams=8) as here:
+        up = here.up
 
         async def talk(caller: Caller) -> None:
             sid = caller.plan.call_sid
@@ -44,6 +66,10 @@ async def test_a_flag_changes_the_recognizer_of_a_call_that_is_up_and_a_refusal_
         finals = up.heard.of(report.call_sid, FinalText)
         status = up.service.status().recognizer.streaming
         shown = up.service.metrics.render().decode().splitlines()
+        finals_by = counted(up, "batkol_final_latency_seconds_count")
+        heard_by = [set(counted(up, f"batkol_{name}")) for name in ("partials_total", "audio_written_seconds_count")]
+        faults_by = counted(up, "batkol_streams_reconnected_total")
+        limits = counted(up, "batkol_recognizer_streams_limit")
 
     assert report.clean, report.violations
     assert [(final.text.rstrip(".?"), final.recognizer) for final in finals] == [
@@ -53,6 +79,10 @@ async def test_a_flag_changes_the_recognizer_of_a_call_that_is_up_and_a_refusal_
         DEFAULT: ("default", "closed"),
         SEARCH: ("command_and_search", "open"),
     }
+    assert (finals_by, heard_by) == ({DEFAULT: 2, SEARCH: 1}, [{DEFAULT, SEARCH}] * 2)
+    assert faults_by == {SEARCH: 1}, "the fault is of the one that refused, and not of the one that took over"
+    assert limits == {DEFAULT: 8, SEARCH: 8}
+    assert traced_by(here, report.call_sid) == [(DEFAULT, DEFAULT), (SEARCH, SEARCH), (DEFAULT, DEFAULT)]
     changes = [line for line in shown if line.startswith("batkol_recognizer_changes_total") and line.endswith(" 1.0")]
     assert [SEARCH in line and "chosen" in line for line in changes].count(True) == 1
     assert [DEFAULT in line and "permission_denied" in line for line in changes].count(True) == 1

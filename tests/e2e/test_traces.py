@@ -84,6 +84,7 @@ def _attributes_are_those_of(root: object, final: FinalText, partials: int) -> N
         "batkol.agent": "test",
         "batkol.stt.mode": "streaming",
         "batkol.stt.final_source": "final",
+        "batkol.stt.recognizer": "google-v1/default",
         "batkol.tuning.batch_ms": 150,
         "batkol.tuning.debounce_ms": 180,
         "batkol.tuning.revision": "defaults",

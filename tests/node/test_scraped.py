@@ -35,6 +35,7 @@ NEVER_HERE: Final[dict[str, str]] = {
     "batkol_reply_hedges_total": "there is one answerer",
     "batkol_voice_switches_total": "there is one voice",
     "batkol_fallbacks_total": "the recognizer does not fail",
+    'batkol_recognizer_streams{recognizer!~"google-v1/': "no other recognizer streams",
     "batkol_operator_contests_total": "nobody else writes the operator's fields",
     "batkol_operator_errors_total": "the operator meets no error",
     "batkol_operator_agent_state{": "the agent is ready",

@@ -94,7 +94,7 @@ async def ground(scenario: Scenario, live: Path) -> AsyncIterator[Ground]:
         settings = {**scenario.settings, **({"whisper_url": whisper.url} if whisper else {})}
         soniox = None
         if scenario.soniox is not None:
-            soniox = await exits.enter_async_context(SonioxDouble())
+            soniox = await exits.enter_async_context(SonioxDouble(scenario.soniox_double))
             found = {"stt_recognizer": SONIOX, "soniox_api_key": "a-key", "soniox_url": await soniox.start()}
             settings = {**found, **settings}
             soniox.inject(*scenario.soniox)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from batkol.app.patience import Patience
 from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, SonioxMoment
+from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from reliability.rows_ends import MID_S, QUIET_S, TALKS
 from reliability.scenario import FIRST, SECOND, Scenario, Seen, Talk, sentences
 
@@ -18,6 +20,9 @@ UNPAUSING_BRIEFLY: Final = (
     Talk(utterances=sentences(SECOND, 7), starts_s=0.3),
 )
 """In the short form, where a session hangs: nobody pauses until that was found out."""
+
+
+UNTIDY: Final = SonioxDoubleSettings(untidy=True, revised=0.3)
 
 
 def _row(name: str, what: str, *faults: SonioxFault, brief: Mapping[str, Any] | None = None, **seen: Any) -> Scenario:
@@ -98,6 +103,14 @@ ROWS: Final = (
         "408, for want of audio, in the silence between two sentences",
         refused(408, seconds=QUIET_S),
         streams=(3, 6),
+    ),
+    replace(
+        _row("soniox-untidy", "Tokens that were shown change, times go back or are missing", streams=(2, 2)),
+        soniox_double=UNTIDY,
+    ),
+    replace(
+        _row("soniox-untidy-restart", "The same, and 503 in mid-word", refused(503), streams=(4, 6)),
+        soniox_double=UNTIDY,
     ),
     _row("soniox-413", "413, the longest session there is, in mid-word", refused(413), streams=(4, 6)),
 )

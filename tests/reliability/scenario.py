@@ -11,6 +11,7 @@ from batkol.app.patience import PRODUCTION, Patience
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.soniox.faults import SonioxFault
+from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.simulators.twilio.plan import CallEnding
 from batkol.voices.marked.voice import PAUSE_MS, SpokenAudio, script
 from reliability.score import Said
@@ -156,6 +157,7 @@ class Scenario:
     double: DoubleSettings = field(default_factory=DoubleSettings)
     faults: tuple[Fault, ...] = ()
     soniox: tuple[SonioxFault, ...] | None = None  # Soniox hears the calls, with these faults; None: there is no Soniox
+    soniox_double: SonioxDoubleSettings = field(default_factory=SonioxDoubleSettings)
     settings: dict[str, Any] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     seen: Seen = field(default_factory=Seen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from batkol_operator.quantity import quantity
 from batkol_operator.watch.cache import AgentKey
 
 OVERDUE_S: Final = 120.0
@@ -53,8 +54,9 @@ class LoopWatchdog:
         overdue = [agent for agent, loop in self._loops.items() if now - loop.due_at > OVERDUE_S]
         if overdue:
             namespace, name = overdue[0]
-            return f"{len(overdue)} agents are overdue, the first is {namespace}/{name}"
+            return f"{quantity(len(overdue), 'agent is', 'agents are')} overdue, the first is {namespace}/{name}"
         failing = sum(loop.failing for loop in self._loops.values())
         if failing and self._last_success_at is not None and now - self._last_success_at > WITHOUT_SUCCESS_S:
-            return f"no pass has succeeded for {now - self._last_success_at:.0f} s; {failing} agents fail"
+            since_s, who = now - self._last_success_at, quantity(failing, "agent fails", "agents fail")
+            return f"no pass has succeeded for {since_s:.0f} s; {who}"
         return None

@@ -8,6 +8,7 @@ from typing import Final
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.workload import Autoscaler
+from batkol_operator.quantity import quantity
 from batkol_operator.resources.objects import owned_object
 
 SCALED_OBJECT: Final = "keda.sh/ScaledObject"
@@ -40,8 +41,9 @@ def scale(agent: VoiceAgent, kinds: frozenset[str], present: int) -> Scale:
         return Scale(None, _scaled_object(agent))
     fewest, most = _bounds(agent)
     replicas = min(max(fewest, present), most)
+    running = quantity(replicas, "pod runs", "pods run")
     warning = (
-        f"`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: {replicas} pods run, and none are added. "
+        f"`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: {running}, and none is added. "
         "Install KEDA, or choose HorizontalPodAutoscaler."
     )
     return Scale(replicas, None, (warning,))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from batkol_operator.pods.client import NoReport, PodReport, Report
+from batkol_operator.quantity import quantity
 from batkol_operator.status.conditions import ConditionDraft, ConditionState
 from batkol_operator.status.facts import Facts, Revisions, counted_pods
 from batkol_operator.watch.object_state import PodState
@@ -49,7 +50,7 @@ def _applied(
         return draft(ConditionState.TRUE, "AllPods", f"{message}.")
     why = [_lag(pod, facts.reports.get(pod.name), facts.wanted, lag) for pod in lagging]
     refused = any(is_refusal for _, is_refusal in why)
-    more = f"; {len(why) - MAX_NAMED_PODS} more lag" if len(why) > MAX_NAMED_PODS else ""
+    more = f"; {quantity(len(why) - MAX_NAMED_PODS, 'more lags', 'more lag')}" if len(why) > MAX_NAMED_PODS else ""
     named = "; ".join(sentence for sentence, _ in why[:MAX_NAMED_PODS])
     return draft(ConditionState.FALSE, "RefusedByPods" if refused else "PodsLag", f"{message}; {named}{more}.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from batkol_operator.quantity import quantity
 from batkol_operator.status.conditions import ConditionDraft, ConditionState
 from batkol_operator.status.facts import Contest, Facts
 
@@ -31,7 +32,8 @@ def contested(facts: Facts) -> ConditionDraft:
         message = "No other client has changed the operator's fields for ten minutes."
         return draft(ConditionState.FALSE, "NotContested", message)
     first = sorted(facts.contests, key=lambda each: -each.times)
-    more = f" {len(first) - MAX_OBJECTS} more objects were changed." if len(first) > MAX_OBJECTS else ""
+    others = len(first) - MAX_OBJECTS
+    more = f" {quantity(others, 'more object was', 'more objects were')} changed." if others > 0 else ""
     message = f"{' '.join(map(_sentence, first[:MAX_OBJECTS]))}{more} {_remedy(first[0])}"
     return draft(ConditionState.TRUE, REPEATED if any(each.wait_s for each in first) else SET_BACK, message)
 
@@ -47,13 +49,14 @@ def _sentence(contest: Contest) -> str:
     if contest.deleted:
         what, how = f"{who} deleted {contest.name}", "makes it again"
     elif contest.fields:
-        more = f" and {len(contest.fields) - MAX_FIELDS} more fields" if len(contest.fields) > MAX_FIELDS else ""
+        others = len(contest.fields) - MAX_FIELDS
+        more = f" and {quantity(others, 'more field')}" if others > 0 else ""
         what = f"{who} changed {', '.join(contest.fields[:MAX_FIELDS])}{more} of {contest.name}"
     else:
         what, how = f"{who} removed fields of {contest.name}", "sets them back"
     if not contest.wait_s:
         return f"{what}. The operator {how} at once."
-    return f"{what}, {contest.times} times. The operator {how}, at most every {contest.wait_s:.0f} s."
+    return f"{what}, {quantity(contest.times, 'time')}. The operator {how}, at most every {contest.wait_s:.0f} s."
 
 
 def _remedy(contest: Contest) -> str:

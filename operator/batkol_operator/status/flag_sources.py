@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from batkol_operator.quantity import quantity
 from batkol_operator.status.conditions import ConditionDraft, ConditionState
 from batkol_operator.status.facts import Facts
 
@@ -22,10 +23,10 @@ def flags_merged(facts: Facts) -> ConditionDraft:
     def draft(state: ConditionState, reason: str, message: str) -> ConditionDraft:
         return ConditionDraft(FLAGS_MERGED, state, reason, message, facts.generation)
 
-    faults, count = facts.merged.faults, len(facts.merged.flags)
+    faults, flags = facts.merged.faults, quantity(len(facts.merged.flags), "flag comes", "flags come")
     if not faults:
-        message = f"{count} flags come from the FeatureFlags {', '.join(sorted(facts.sources))}."
+        message = f"{flags} from the FeatureFlags {', '.join(sorted(facts.sources))}."
         return draft(ConditionState.TRUE, "AllFlags", message)
-    more = f" {len(faults) - MAX_FAULTS} more are left out." if len(faults) > MAX_FAULTS else ""
-    message = f"{' '.join(faults[:MAX_FAULTS])}{more} {count} flags come from FeatureFlags."
+    more = f" {quantity(len(faults) - MAX_FAULTS, 'more is', 'more are')} left out." if len(faults) > MAX_FAULTS else ""
+    message = f"{' '.join(faults[:MAX_FAULTS])}{more} {flags} from FeatureFlags."
     return draft(ConditionState.FALSE, "FlagsLeftOut", message)

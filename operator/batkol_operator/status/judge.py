@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from batkol_operator.pods.client import PodReport
+from batkol_operator.quantity import quantity
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED, reply_applied, tuning_applied
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, settle
 from batkol_operator.status.contested import CONTESTED, contested, standing
@@ -159,7 +160,7 @@ def _stalled(facts: Facts, at: datetime) -> ConditionDraft:
         )
     failures = [why for pod in counted_pods(facts.pods) if (why := _start_failure(pod, at))]
     if failures:
-        more = f" {len(failures) - 1} more pods cannot start either." if len(failures) > 1 else ""
+        more = f" {quantity(len(failures) - 1, 'more pod')} cannot start either." if len(failures) > 1 else ""
         return ConditionDraft(STALLED, ConditionState.TRUE, CANNOT_START, failures[0] + more, facts.generation)
     return ConditionDraft(
         STALLED, ConditionState.FALSE, "NotStalled", "The operator can reconcile this agent.", facts.generation

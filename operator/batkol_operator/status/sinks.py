@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from batkol_operator.pods.client import PodReport, SinkReport
+from batkol_operator.quantity import quantity
 from batkol_operator.status.applied import MAX_NAMED_PODS
 from batkol_operator.status.conditions import ConditionDraft, ConditionState
 from batkol_operator.status.facts import Facts
@@ -33,7 +34,8 @@ def sinks_deliver(facts: Facts) -> ConditionDraft:
     faults = {name: why for name in facts.sinks if (why := _fault([each.sinks.get(name) for each in reports]))}
     if not faults:
         return draft(ConditionState.TRUE, "AllSinks", f"The events reach {', '.join(facts.sinks)}.")
-    more = f" {len(faults) - MAX_NAMED_PODS} more sinks do not deliver." if len(faults) > MAX_NAMED_PODS else ""
+    others = len(faults) - MAX_NAMED_PODS
+    more = f" {quantity(others, 'more sink does', 'more sinks do')} not deliver." if others > 0 else ""
     named = " ".join(f"Sink {name}: {why}." for name, why in list(faults.items())[:MAX_NAMED_PODS])
     return draft(ConditionState.FALSE, "SinksFail", f"{named}{more} The events wait; calls go on.")
 

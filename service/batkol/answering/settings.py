@@ -14,6 +14,7 @@ from batkol.answering.behind import THEN_AFTER_MS
 from batkol.answering.hedged import AFTER_MS
 from batkol.answering.specs import AnswererKind, AnswererSpec, check_hedges
 from batkol.environment import EnvironmentSettings
+from batkol.quantity import quantity
 from batkol.urls import check_api_base, check_http
 
 _EXAMPLE: Final = '{"fast": {"kind": "openai", "url": "https://llm.example.com/v1", "model": "m", "keyEnv": "LLM_KEY"}}'
@@ -111,5 +112,5 @@ class AnswererFields(EnvironmentSettings):
     def shown_answerers(self) -> dict[str, Any]:
         """The map as it may be logged."""
         return named_specs.shown(
-            self.answerers, lambda field, text: f"({len(text)} characters)" if field == "prompt" else text
+            self.answerers, lambda field, text: f"({quantity(len(text), 'character')})" if field == "prompt" else text
         )

@@ -41,6 +41,7 @@ from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
 from batkol.plugins.plugins import Plugins
+from batkol.quantity import quantity
 from batkol.recognizers.google.channels import GOOGLE_HOST
 from batkol.settings import Settings, shown
 from batkol.store.store import NoStore, Store, running_store
@@ -253,7 +254,7 @@ def _log_settings(settings: Settings) -> None:
         "lead_fields": list(settings.lead_fields),
     }
     for prompt in ("answerer_prompt", "summary_prompt"):
-        values[prompt] = f"({len(getattr(settings, prompt))} characters)"
+        values[prompt] = f"({quantity(len(getattr(settings, prompt)), 'character')})"
     del values["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **values)
     if settings.flags_provider is FlagsProvider.LIVE and not settings.live_source:

@@ -117,8 +117,11 @@ def expose_streams(metrics: Metrics, recognizers: Iterable[StreamingRecognizer])
         metrics.recognizer_changes.add(0, of | {"reason": CHOSEN})
         for source in (Source.FINAL, Source.INTERIM):
             metrics.finals.add(0, of | {"source": source.value})
+        metrics.begin_with(recognizer.name)
     for source in (Source.SINGLE, Source.WHISPER, Source.NONE):
         metrics.finals.add(0, {"source": source.value, "recognizer": ""})
+    metrics.final.of("")
+    metrics.revised.add(0, {"recognizer": ""})
 
 
 def _begin_at_zero(metrics: Metrics) -> None:
@@ -137,8 +140,7 @@ def _begin_at_zero(metrics: Metrics) -> None:
     failures = product(FAILING, FAILURES)
     metrics.budgets.begin_at_zero(BUDGETS)
     metrics.replies.begin_at_zero(kinds=(ANSWER, ANNOUNCEMENT, *StockPhrase), failures=failures)
-    for counter in (metrics.revised, metrics.gap_ms, metrics.replayed_ms, metrics.audio_dropped):
-        counter.add(0)
+    metrics.gap_ms.add(0)
 
 
 def _expose_calls(metrics: Metrics, calls: CallRegistry) -> None:

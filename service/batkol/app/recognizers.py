@@ -86,7 +86,7 @@ def call_recognizers(
         stack.push_async_callback(whisper.close)
         fallbacks.append((Source.WHISPER, whisper))
     options = StreamingOptions(
-        on_written=metrics.written.record,
+        on_written=metrics.audio_written,
         on_rotation_failed=metrics.rotation_failed,
         close_timeout=patience.close,
         stall=patience.stall,

@@ -102,10 +102,5 @@ class UtteranceProgress:
         self.text, self.final, self.source = text, True, (utterance.source or Source.NONE).value
         self.unvoiced, self.unconfirmed, self.tentative = not utterance.voiced, utterance.unconfirmed, None
         self.end_ms, self.latency_ms = end // SAMPLES_PER_MS, in_ms(waited_s)
-        self.recognizer = recognizer_of(utterance)
+        self.recognizer = utterance.text_recognizer
         self.trace_id = trace_id
-
-
-def recognizer_of(utterance: Utterance) -> str:
-    """Return the name of the streaming recognizer that gave the text of a final; empty where another source did."""
-    return utterance.recognizer if utterance.source in {Source.FINAL, Source.INTERIM} else ""

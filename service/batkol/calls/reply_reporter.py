@@ -22,6 +22,7 @@ from batkol.events.events import (
     ReplyStarted,
     ToolCalled,
 )
+from batkol.quantity import quantity
 
 LONGEST_RESULT: Final = 4_000
 """Characters of a tool's result in an event, and so in the store."""
@@ -148,4 +149,4 @@ class ReplyReporter:
         self._publisher.publish(ReplyFailed(**header, reply_id=reply_id, turn=turn, part=part, reason=reason))
 
     def _shown(self, text: str) -> str:
-        return text if self._log_transcripts else f"({len(text.split())} words)"
+        return text if self._log_transcripts else f"({quantity(len(text.split()), 'word')})"

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.calls.early_events import publish_early
-from batkol.calls.figures import Figures, UtteranceProgress, recognizer_of, summary
+from batkol.calls.figures import Figures, UtteranceProgress, summary
 from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_reporter import ReplyReporter
@@ -32,6 +32,7 @@ from batkol.events.events import (
 from batkol.events.identity import Identity
 from batkol.events.recorder import Recorder
 from batkol.flags.flags import Decision
+from batkol.quantity import quantity
 from batkol.recognizers.streaming.events import AudioDropped, RecognizerChanged, StreamReplaced, StreamRotated
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry.metrics import Metrics
@@ -161,19 +162,19 @@ class Reporter:
                 publish_early(self._publisher, self._progress(utterance), event)
             case RevisionReady(utterance, text):
                 self._revised(utterance, text)
-            case StepFailed(_, step, reason):
+            case StepFailed(_, step, reason, recognizer):
                 self.figures.fallbacks[step] += 1
-                self._metrics.fallbacks.add(1, {"step": step, "reason": reason})
+                self._metrics.fallbacks.add(1, {"step": step, "reason": reason, "recognizer": recognizer})
             case StreamRotated(cut, recognizer):
                 self.figures.rotations += 1
                 self._metrics.rotations.add(1, {"why": cut.why.value, "recognizer": recognizer})
-            case StreamReplaced(reason, replayed_ms, recognizer):
-                self._replaced(reason, replayed_ms, recognizer)
+            case StreamReplaced():
+                self._replaced(event)
             case RecognizerChanged(_, after, reason):
                 self._metrics.recognizer_changes.add(1, {"recognizer": after, "reason": reason})
-            case AudioDropped(ms):
+            case AudioDropped(ms, recognizer):
                 self.figures.audio_dropped_ms += ms
-                self._metrics.audio_dropped.add(ms)
+                self._metrics.audio_dropped.add(ms, {"recognizer": recognizer})
             case SessionOpened():
                 self.figures.sessions += 1
                 self.figures.sessions_open += 1
@@ -208,11 +209,11 @@ class Reporter:
             waited = self._since(utterance.speech_at)
             progress.first_partial_ms = in_ms(waited)
             self.figures.slowest_first_partial_ms = max(self.figures.slowest_first_partial_ms, waited * 1000)
-            self._metrics.first_partial.record(waited, self._traces.span_of(utterance))
+            self._metrics.first_partial.record(waited, self._traces.span_of(utterance), (utterance.recognizer,))
         self.figures.partials += 1
-        self._metrics.partials.add(1)
+        self._metrics.partials.add(1, {"recognizer": utterance.recognizer})
         if (interval := self.partial_gap.partial(utterance, self._clock.monotonic())) is not None:
-            self._metrics.partial_interval.record(interval)
+            self._metrics.partial_interval.record(interval, None, (utterance.recognizer,))
         header = self._publisher.utterance_header(utterance)
         self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
         ids = self._traces.ids_of(utterance)
@@ -228,8 +229,8 @@ class Reporter:
         self.figures.words += words
         self.figures.finals[source] += 1
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
-        self._metrics.finals.add(1, {"source": source, "recognizer": recognizer_of(utterance)})
-        self._metrics.final.record(waited, self._traces.span_of(utterance))
+        self._metrics.finals.add(1, {"source": source, "recognizer": utterance.text_recognizer})
+        self._metrics.final.record(waited, self._traces.span_of(utterance), (utterance.text_recognizer,))
         published = FinalText(
             **self._publisher.utterance_header(utterance),
             text=text,
@@ -244,7 +245,7 @@ class Reporter:
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
             confirms=confirms,
-            recognizer=recognizer_of(utterance),
+            recognizer=utterance.text_recognizer,
             trace_id=progress.trace_id,
         )
         self._publisher.publish(published, trace_id=progress.trace_id)
@@ -264,21 +265,21 @@ class Reporter:
         if not utterance.unconfirmed:
             progress.revised = text
             self.figures.revised += 1
-            self._metrics.revised.add(1)
+            self._metrics.revised.add(1, {"recognizer": progress.recognizer})
         header = self._publisher.utterance_header(utterance)
         self._publisher.publish(RevisedText(**header, text=text, latency_ms=latency, unconfirmed=utterance.unconfirmed))
 
-    def _replaced(self, reason: str, replayed_ms: int, recognizer: str) -> None:
+    def _replaced(self, event: StreamReplaced) -> None:
         self.figures.reconnects += 1
-        self.figures.replayed_ms += replayed_ms
-        self._metrics.reconnects.add(1, {"reason": reason, "recognizer": recognizer})
-        self._metrics.replayed_ms.add(replayed_ms)
+        self.figures.replayed_ms += event.replayed_ms
+        self._metrics.reconnects.add(1, {"reason": event.reason, "recognizer": event.failed})
+        self._metrics.replayed_ms.add(event.replayed_ms, {"recognizer": event.recognizer})
 
     def _progress(self, utterance: Utterance) -> UtteranceProgress:
         return self.utterances.setdefault(utterance.index, UtteranceProgress(begin_ms=_ms(utterance.begin)))
 
     def _shown(self, text: str) -> str:
-        return text if self._log_transcripts else f"({len(text.split())} words)"
+        return text if self._log_transcripts else f"({quantity(len(text.split()), 'word')})"
 
 
 def _ms(sample: int) -> int:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from batkol.chat.text_call import FailedAttempt, ShownPiece, TextTurn, TurnPart
 from batkol.chat.text_tools import TriedTool
+from batkol.quantity import quantity
 from batkol.terminal_text import FIRST_STRONG_ISOLATE, POP_ISOLATE, isolated, without_steering
 
 PROMPT: Final = "> "
@@ -108,9 +109,10 @@ def timed(turn: TextTurn) -> str:
         f"whole {_ms(turn.whole_s)}",
     ]
     if turn.usage is not None:
-        parts.append(f"{turn.usage.completion_tokens} tokens, {turn.usage.prompt_tokens} of prompt and history")
+        tokens = quantity(turn.usage.completion_tokens, "token")
+        parts.append(f"{tokens}, {turn.usage.prompt_tokens} of prompt and history")
     else:
-        parts.append(f"{turn.parts} parts of text (the answerer counts no tokens)")
+        parts.append(f"{quantity(turn.parts, 'part')} of text (the answerer counts no tokens)")
     return ", ".join(parts)
 
 

@@ -15,6 +15,7 @@ from batkol.compare.alignment import PairKind, WordPair
 from batkol.compare.comparison import Comparison, HeardSpeech
 from batkol.compare.report_style import STYLE
 from batkol.compare.table import TIMES, cost, lines, percent, percents, quantiles
+from batkol.quantity import quantity
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -60,7 +61,7 @@ def _summary(comparison: Comparison, made_at: datetime) -> str:
     calls = len({each.speech.group for each in comparison.compared})
     return (
         "<h1>Recognizers compared</h1>\n"
-        f"<p>{len(comparison.compared)} sounds of {calls} calls, heard at 8 kHz in real time, "
+        f"<p>{quantity(len(comparison.compared), 'sound')} of {quantity(calls, 'call')}, heard at 8 kHz in real time, "
         f"{escape(made_at.strftime('%Y-%m-%d %H:%M %Z'))}, Batkol {escape(__version__)}.</p>\n{verdicts}"
     )
 
@@ -85,7 +86,7 @@ def _errors(comparison: Comparison) -> str:
         "extra", "character errors", "95 % interval",
     )  # fmt: skip
     words = comparison.recognizers[0].counts.words if comparison.recognizers else 0
-    return _table(f"Errors, of {words} words that were said", titles, rows)
+    return _table(f"Errors, of {quantity(words, 'word that was said', 'words that were said')}", titles, rows)
 
 
 def _times(comparison: Comparison) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from batkol.compare.comparison import Comparison, Quantiles, RecognizerOutcome
 from batkol.compare.intervals import Interval
+from batkol.quantity import quantity
 
 LATE_MS: Final = 100.0
 """Lateness of this machine from which the times of a comparison say something about the machine as well."""
@@ -55,7 +56,7 @@ def faults(comparison: Comparison) -> Sequence[str]:
             if hearing.fault is not None:
                 number, why = found.get((name, hearing.fault), (0, hearing.why))
                 found[name, hearing.fault] = number + 1, why
-    return [f"{name}: {number} times {reason}. {why}" for (name, reason), (number, why) in found.items()]
+    return [f"{name}: {quantity(number, 'time')} {reason}. {why}" for (name, reason), (number, why) in found.items()]
 
 
 def _errors(recognizers: Sequence[RecognizerOutcome]) -> Table:
@@ -74,7 +75,7 @@ def _errors(recognizers: Sequence[RecognizerOutcome]) -> Table:
             str(counts.extra),
             percent(each.character_error_rate),
         )
-    said = f"{recognizers[0].counts.words} words" if recognizers else ""
+    said = quantity(recognizers[0].counts.words, "word") if recognizers else ""
     table.caption = f"{said}. Intervals: 95 %, by drawing calls again."
     return table
 

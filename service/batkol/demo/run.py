@@ -30,6 +30,7 @@ from batkol.demo.verdict import faults, totals_of_replies
 from batkol.events.events import ReplyEnded
 from batkol.gonogo.flagstore import LiveDirectory
 from batkol.paths import in_full
+from batkol.quantity import quantity
 from batkol.simulators.client.conversation import Observed, observe
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.client.watching import watching
@@ -115,11 +116,8 @@ async def _print_stored(console: Console, up: Stage) -> None:
         return
     await store.writer.flush(_STORED_S)
     counts = await store.counts()
-    print_wrapped(console, "Stored in Postgres: " + " · ".join(_counted(*each) for each in counts.items()))
-
-
-def _counted(name: str, count: int) -> str:
-    return f"{count} {name.removesuffix('s') if count == 1 else name}"
+    shown = (quantity(count, name.removesuffix("s"), name) for name, count in counts.items())
+    print_wrapped(console, "Stored in Postgres: " + " · ".join(shown))
 
 
 async def _call(up: Stage, screen: Screen, script: DemoScript) -> tuple[Observed, Sequence[TurnSeen]]:

@@ -30,6 +30,7 @@ from batkol.events.events import (
     TentativeText,
     UtteranceStarted,
 )
+from batkol.quantity import quantity
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch
 from batkol.terminal_text import INDENT, lines, newest, wrapped
 
@@ -180,9 +181,9 @@ def totals(rows: Sequence[CallRecordRow], watch: CallWatch) -> str:
     sessions = watch.ended.sessions if watch.ended else 0
     parts = [
         f"{right}/{total} words right",
-        f"{modes.count('streaming')} streaming and {modes.count('single')} single utterances",
-        f"{sessions} streaming session{'' if sessions == 1 else 's'}",
-        f"{watch.partials} partials{f', one in {median(gaps):.0f} ms' if gaps else ''}",
+        f"{modes.count('streaming')} streaming and {quantity(modes.count('single'), 'single utterance')}",
+        quantity(sessions, "streaming session"),
+        f"{quantity(watch.partials, 'partial')}{f', one in {median(gaps):.0f} ms' if gaps else ''}",
     ]
     if firsts:
         parts.append(f"first partial after {median(firsts):.0f} ms")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batkol.demo.screen import print_wrapped
+from batkol.quantity import quantity
 from batkol.simulators.client.otlp_collector import Collector, SpanReceived
 from batkol.telemetry import names
 
@@ -57,7 +58,7 @@ def _heading(root: SpanReceived) -> str:
         str(found[names.MODE]),
         f"flag {found.get(names.FLAG_VARIANT, 'none')}",
         f"source {found.get(names.SOURCE, 'none')}",
-        f"{found.get(names.WORDS, 0)} words",
+        quantity(found.get(names.WORDS, 0), "word"),
         f"trace {root.trace_id}",
     ]
     return " · ".join(parts)
@@ -98,7 +99,7 @@ def _bar(span: SpanReceived, root: SpanReceived, columns: int) -> str:
 def _notes(span: SpanReceived, root: SpanReceived) -> Iterator[str]:
     counts = Counter(event.name for event in span.events)
     if counts[names.PARTIAL]:
-        yield f"{counts[names.PARTIAL]} partials"
+        yield quantity(counts[names.PARTIAL], "partial")
     for event in span.events:
         if event.name in _SHOWN:
             yield f"{event.name} {(event.at - root.begun) / 1e6:.0f}"

@@ -10,6 +10,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.demo.script import DemoScript
 from batkol.demo.talk import TurnSeen
 from batkol.events.events import ReplyEnded
+from batkol.quantity import quantity
 from batkol.simulators.client.call_record import CallRecordRow, Said
 from batkol.simulators.client.conversation import Observed
 
@@ -31,7 +32,7 @@ def totals_of_replies(seen: Sequence[TurnSeen], observed: Observed) -> str:
     parts.append(f"{len(silenced)} interrupted{shown}")
     hums = [ms for one in seen if one.hum is not None and (ms := _detected_ms(one.hum, observed)) is not None]
     lasted = f" that the detector heard for {', '.join(f'{ms:.0f}' for ms in hums)} ms" if hums else ""
-    parts.append(f"{len(hums)} mm-hm{lasted}, {sum(map(_false, seen))} false interruptions")
+    parts.append(f"{len(hums)} mm-hm{lasted}, {quantity(sum(map(_false, seen)), 'false interruption')}")
     right, total = sum(_agreed(one) for one in seen), sum(_heard(one) for one in seen)
     parts.append(f"{right}/{total} heard words as the service reports them")
     return " · ".join(parts)
@@ -47,7 +48,7 @@ def faults(seen: Sequence[TurnSeen], observed: Observed, script: DemoScript) -> 
         yield "a call did not follow the flag"
     replied = [one for one in seen if one.reply is not None and one.reply.ended is not None]
     if len(replied) != len(script) + 1:
-        yield f"the agent replied {len(replied)} times in the place of {len(script) + 1}"
+        yield f"the agent replied {quantity(len(replied), 'time')} in the place of {len(script) + 1}"
     for failure in observed.watch.replies.failures:
         yield f"the {failure.part} failed ({failure.reason})"
     for number, one in enumerate(seen):

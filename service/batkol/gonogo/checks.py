@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from batkol.quantity import quantity
 from batkol.simulators.client.call_record import CallRecordRow
 from batkol.simulators.client.conversation import Observed
 from batkol.simulators.twilio.caller import CallOutcome
@@ -159,15 +160,15 @@ def _cadence(part: RehearsedCall) -> Check:
         return _any_partials(part, gaps)
     wanted = f"{low:.0f}–{high:.0f} ms (design: 180–250)"
     if len(gaps) < FEWEST_GAPS:
-        return part.check("partials while speaking", False, f"{part.observed.watch.partials} partials", wanted)
+        return part.check("partials while speaking", False, quantity(part.observed.watch.partials, "partial"), wanted)
     middle = median(gaps)
-    figure = f"median {middle:.0f} ms of {len(gaps)} gaps"
+    figure = f"median {middle:.0f} ms of {quantity(len(gaps), 'gap')}"
     return part.check("partials while speaking", low <= middle <= high, figure, wanted)
 
 
 def _any_partials(part: RehearsedCall, gaps: Sequence[float]) -> Check:
     name, count = "partials while speaking", part.observed.watch.partials
-    figure = f"median {median(gaps):.0f} ms of {len(gaps)} gaps" if gaps else f"{count} partials"
+    figure = f"median {median(gaps):.0f} ms of {quantity(len(gaps), 'gap')}" if gaps else quantity(count, "partial")
     return part.check(name, count > 0, figure, "any (design: 180–250 ms)")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from batkol.gonogo.reply_call import RepliesSeen
+from batkol.quantity import quantity
 from batkol.simulators.client.conversation import Observed
 
 
@@ -24,7 +25,7 @@ class HeardText(msgspec.Struct, frozen=True):
         """The text, or how many words there are if it may not be read."""
         if self.text or not self.words:
             return self.text or "no word"
-        return f"({self.words} words; this token does not have the right `texts`)"
+        return f"({quantity(self.words, 'word')}; this token does not have the right `texts`)"
 
 
 def heard_from(part: str, observed: Observed) -> Iterator[HeardText]:

@@ -24,6 +24,7 @@ from batkol.gonogo.reply_rehearsal import ReplyRehearsal
 from batkol.gonogo.target import RehearsalImpossibleError, Target, see_that_it_was_a_call
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
+from batkol.quantity import quantity
 from batkol.simulators.client.conversation import CallScript, Observed, leaf, observe
 from batkol.simulators.client.recording import Recording
 from batkol.simulators.client.refused import refusals
@@ -129,7 +130,7 @@ class Rehearsal:
         self, name: str, call_sid: str, words: Sequence[Sequence[str]], *, between: FlagStore | None = None
     ) -> Observed:
         """Speak the utterances; with a store, turn the flag off after the first of them."""
-        self._write_line(f"{name}: a call of {len(words)} utterances")
+        self._write_line(f"{name}: a call of {quantity(len(words), 'utterance')}")
 
         async def talk(conversation: CallScript) -> None:
             for number, utterance in enumerate(words):

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.gonogo.checks import Check, RehearsalLimits
 from batkol.gonogo.reply_call import RepliesSeen, unheard
+from batkol.quantity import quantity
 from batkol.simulators.client.call_record import words_of, words_right
 from batkol.simulators.client.conversation import Observed
 from batkol.simulators.client.reply_record import WatchedReply
@@ -140,7 +141,7 @@ def _one_stream(observed: Observed, seen: RepliesSeen) -> Check:
     report, ended = observed.report, observed.watch.ended
     reason = ended.reason if ended else "no call.ended"
     right = report.streams == 1 and report.outcome is CallOutcome.COMPLETED and reason == "hung_up"
-    figure = f"{report.streams} streams, {reason}"
+    figure = f"{quantity(report.streams, 'stream')}, {reason}"
     detail = seen.refusal or "Twilio went on after the service ended the call: see docs/operations.md, replies."
     return Check(PART, "hung up once, no redial", passed=right, figure=figure, wanted="1, hung_up", detail=detail)
 
@@ -148,7 +149,7 @@ def _one_stream(observed: Observed, seen: RepliesSeen) -> Check:
 def _warnings(observed: Observed) -> Check:
     report = observed.report
     detail = "\n".join(f"Twilio {violation.code}: {violation.text}" for violation in report.violations)
-    figure = f"{len(report.violations)} warnings"
+    figure = quantity(len(report.violations), "warning")
     return Check(PART, "no warning from Twilio", passed=report.clean, figure=figure, wanted="0 warnings", detail=detail)
 
 

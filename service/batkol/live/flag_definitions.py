@@ -22,6 +22,7 @@ from batkol.live.rules import OutOfStepsError, StepBudget, TargetingRule
 from batkol.live.source import FLAGS, LARGEST
 from batkol.live.strict_document import content_revision
 from batkol.live.targeting import Reading, checked_targeting
+from batkol.quantity import quantity
 from batkol.status import RefusedDefinition
 from batkol.strict_json import DuplicateKeys
 
@@ -37,6 +38,8 @@ SHOWN_REFUSALS = 50  # of one file; the others are counted in one sentence
 _STATES = ("ENABLED", "DISABLED")
 _PARTS: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _LARGEST_WHOLE: Final = 2**53 - 1  # that flagd, which keeps numbers in floating point, gives back as it is written
+_NO_KEY = "entry in the list of flags is not an object with a key"
+_NO_KEYS = "entries in the list of flags are not objects with a key"
 _TOO_MUCH = f"the flags of the file take more than {FILE_STEPS} steps together"
 
 
@@ -116,8 +119,8 @@ def _flags(
                 accepted[key] = before[key]
     if document.nameless:
         why = (
-            f"{FLAGS}: {document.nameless} entries in the list of flags are not objects with a key. The service "
-            "ignores them; the other flags apply."
+            f"{FLAGS}: {quantity(document.nameless, _NO_KEY, _NO_KEYS)}. The service ignores what has no key; the "
+            "other flags apply."
         )
         refusals.append(RefusedDefinition(FLAGS, None, why))
     return {key: accepted[key] for key in given if key in accepted}, refusals
@@ -131,10 +134,8 @@ def _shown(refusals: list[RefusedDefinition]) -> tuple[RefusedDefinition, ...]:
     more = len(refusals) - SHOWN_REFUSALS
     if more <= 0:
         return tuple(refusals)
-    return (
-        *refusals[:SHOWN_REFUSALS],
-        RefusedDefinition(FLAGS, None, f"{FLAGS}: {more} more refusals are not listed."),
-    )
+    others = quantity(more, "more refusal is", "more refusals are")
+    return (*refusals[:SHOWN_REFUSALS], RefusedDefinition(FLAGS, None, f"{FLAGS}: {others} not listed."))
 
 
 def _document(raw: bytes) -> _Document:

@@ -21,6 +21,7 @@ from batkol.events.events import (
     TentativeWithdrawn,
     ToolCalled,
 )
+from batkol.quantity import quantity
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.twilio.advice import advice
 from batkol.simulators.twilio.plan import CallOutcome, CallPlan, CallReport, StreamEnd
@@ -79,7 +80,7 @@ def report_on(console: Console, report: CallReport, plan: CallPlan, watch: CallW
         f"{report.frames_sent * 0.02:.1f} s sent",
         how_it_ended(report),
         _heard(report),
-        *((f"{watch.ended.utterances} utterances, {watch.ended.sessions} sessions",) if watch.ended else ()),
+        _counted(watch),
         *((f"the TwiML said: {' / '.join(map(isolated, report.said))}",) if report.said else ()),
     )
     console.print(Text("☎  " + " · ".join(part for part in parts if part)), soft_wrap=True)
@@ -87,6 +88,13 @@ def report_on(console: Console, report: CallReport, plan: CallPlan, watch: CallW
         console.print(Text(f"   {line}", "red"), soft_wrap=True)
     for violation in report.violations:
         console.print(Text(f"   Twilio {violation.code}: {violation.text}", "red"), soft_wrap=True)
+
+
+def _counted(watch: CallWatch) -> str:
+    """Return what the service counted in the call; nothing where its end is not known."""
+    if watch.ended is None:
+        return ""
+    return f"{quantity(watch.ended.utterances, 'utterance')}, {quantity(watch.ended.sessions, 'session')}"
 
 
 def how_it_ended(report: CallReport) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from batkol.errors import ConfigurationError
 from batkol.events.outgoing import OUTGOING
+from batkol.quantity import quantity
 from batkol.sinks.statements import BACKLOG
 from batkol.sinks.stored import Backlog
 from batkol.store.options import DatabaseTimeouts
@@ -100,9 +101,10 @@ async def _print(database: asyncpg.Connection[Any], row: Any, write_line: WriteL
     seen = f"{pod} delivers" if row["unseen"] < ALONE_AFTER else f"no pod delivers; the last was {pod}"
     write_line(f"{_name(row)}: {seen} (seen {row['unseen'].total_seconds():.0f} s ago)")
     oldest = f", the oldest for {backlog.oldest_s:.0f} s" if backlog.pending else ""
-    write_line(f"  {backlog.pending} events wait{oldest}; {backlog.streams} streams wait for another attempt")
-    write_line(f"  {backlog.delivered} events delivered, {backlog.expired} deleted before they could be")
-    write_line(f"  {backlog.dead_letters} dead letters; {backlog.replays} events to send again")
+    waiting = quantity(backlog.pending, "event waits", "events wait") + oldest
+    write_line(f"  {waiting}; {quantity(backlog.streams, 'stream waits', 'streams wait')} for another attempt")
+    write_line(f"  {quantity(backlog.delivered, 'event')} delivered, {backlog.expired} deleted before they could be")
+    write_line(f"  {quantity(backlog.dead_letters, 'dead letter')}; {quantity(backlog.replays, 'event')} to send again")
     for letter in await database.fetch(_LETTERS, *key, LETTERS_SHOWN):
         noted = letter["noted_at"].isoformat(timespec="seconds")
         write_line(f"    {letter['id']} {letter['kind']} {noted}: {letter['reason']}")
@@ -121,7 +123,7 @@ async def carry_out_replay(url: str, wanted: ReplayRequest, *, write_line: Write
             counts = {_name(row): await _mark(database, row, wanted) for row in sinks}
     for name, count in counts.items():
         if count:
-            write_line(f"{name}: {count} events are sent again")
+            write_line(f"{name}: {quantity(count, 'event is', 'events are')} sent again")
     if any(counts.values()):
         write_line("the pod that delivers to the sink begins within seconds; `batkol sinks list` has what is left")
         return 0

@@ -12,6 +12,11 @@ import msgspec
 
 from batkol.audio.mulaw import SAMPLE_RATE
 
+MOST_CHARACTERS: Final = 20_000
+"""Characters of one answer of a recognizer that are read. Five minutes of fast speech have some 5,000."""
+MOST_WORDS: Final = 4000
+"""Words with times of one answer that are read."""
+
 TAIL: Final = 3 * SAMPLE_RATE // 10
 """Samples (300 ms) before a word's end that are surely the word's own, if it is that long."""
 

@@ -145,6 +145,11 @@ class Utterance:
         return self.end is not None and not self.interim and self.covered >= self.end - REACHES
 
     @property
+    def text_recognizer(self) -> str:
+        """The name of the streaming recognizer that gave the text of its final; empty where another source did."""
+        return self.recognizer if self.source in {Source.FINAL, Source.INTERIM} else ""
+
+    @property
     def awaits_final(self) -> bool:
         """Whether it was answered from an interim, and the stream still owes the final that confirms it."""
         return self.state is UtteranceState.DONE and self.give_up is not None

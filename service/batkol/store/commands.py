@@ -8,6 +8,7 @@ from typing import Final
 from alembic.util import CommandError
 
 from batkol.errors import ConfigurationError
+from batkol.quantity import quantity
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import Database
@@ -86,9 +87,10 @@ async def carry_out_erasure(url: str, number: str, *, write_line: WriteLine) -> 
         )
         return 1
     write_line(
-        f"erased: {erased.utterances} utterances, {erased.corrections} corrections, {erased.replies} replies, "
-        f"{erased.tool_calls} tool calls and {erased.summaries} summaries of {erased.calls} calls, {erased.events} "
-        f"events for sinks, and {erased.leads} leads"
+        f"erased: {quantity(erased.utterances, 'utterance')}, {quantity(erased.corrections, 'correction')}, "
+        f"{quantity(erased.replies, 'reply', 'replies')}, {quantity(erased.tool_calls, 'tool call')} and "
+        f"{quantity(erased.summaries, 'summary', 'summaries')} of {quantity(erased.calls, 'call')}, "
+        f"{quantity(erased.events, 'event')} for sinks, and {quantity(erased.leads, 'lead')}"
     )
     write_line(pending)
     return 0

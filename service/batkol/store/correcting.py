@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.errors import ConfigurationError
+from batkol.quantity import quantity
 from batkol.store.commands import named
 from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, bounded
 from batkol.store.postgres.address import Address
@@ -68,7 +69,8 @@ async def carry_out_correction(url: str, options: CorrectOptions, *, write_line:
         utterances = await _utterances(engine, sid)
         if options.rest_as_heard:
             count = await correct_rest(engine, sid, by)
-            write_line(f"{count} utterances were right as they were heard")
+            right = quantity(count, "utterance was right as it was", "utterances were right as they were")
+            write_line(f"{right} heard")
             return 0
         if options.number is None:
             for number, each in enumerate(utterances, 1):
@@ -76,8 +78,8 @@ async def carry_out_correction(url: str, options: CorrectOptions, *, write_line:
             return 0
         if not 1 <= options.number <= len(utterances):
             raise ConfigurationError(
-                f"the call has {len(utterances)} utterances, and number {options.number} is none of them; without a "
-                "number they are listed."
+                f"the call has {quantity(len(utterances), 'utterance')}, and none has the number {options.number}; "
+                "without a number the command lists them."
             )
         chosen = utterances[options.number - 1]
         text = heard_text(chosen) if options.as_heard else options.text

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from batkol.errors import ConfigurationError
 from batkol.paths import is_folder
+from batkol.quantity import quantity
 from batkol.store.journal import Journal, legacy
 from batkol.store.journal.aside import asides
 from batkol.store.journal.confirmed import Confirmed
@@ -55,14 +56,15 @@ def carry_out_status(folder: Path, memory: Path, *, write_line: WriteLine) -> in
         return 1
     finally:
         os.close(lock)
-    write_line(f"{found.records} records in {folder} wait for the database; `batkol journal drain` delivers them")
+    waiting = quantity(found.records, f"record in {folder} waits", f"records in {folder} wait")
+    write_line(f"{waiting} for the database; `batkol journal drain` delivers them")
     if found.unreadable:
-        write_line(
-            f"at least {found.unreadable} more records are there, and cannot be read without a repair of the file"
-        )
+        more = quantity(found.unreadable, "more record is", "more records are")
+        write_line(f"at least {more} there, and cannot be read without a repair of the file")
     if found.dead_letters:
         write_line(
-            f"{found.dead_letters} records are in dead-letters.jsonl, because the database refused their contents"
+            f"{quantity(found.dead_letters, 'record is', 'records are')} in dead-letters.jsonl, because the database "
+            "refused the contents"
         )
     for aside in found.asides:
         write_line(f"{aside.name} is a damaged file that the service set aside; its readable records were delivered")
@@ -116,18 +118,19 @@ async def _flushed(writer: Writer, writing: asyncio.Task[None], within: float) -
 
 
 def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: str, write_line: WriteLine) -> int:
-    write_line(f"{writer.written} records were delivered to {shown}")
+    write_line(f"{quantity(writer.written, 'record was', 'records were')} delivered to {shown}")
     if journal.waiting:
         why = (
             writer.fault
             or (journal.failing and f"the journal's disk: {journal.failing}")
             or "the time limit was reached"
         )
-        write_line(f"{journal.waiting} records remain in the journal: {why}")
+        write_line(f"{quantity(journal.waiting, 'record remains', 'records remain')} in the journal: {why}")
     if letters.count:
-        write_line(f"the database refused {letters.count} records, which are in {letters.path}")
+        refused = quantity(letters.count, "record, which is", "records, which are")
+        write_line(f"the database refused {refused} in {letters.path}")
     if journal.lost:
-        write_line(f"{journal.lost} records were lost: the journal's file was damaged")
+        write_line(f"{quantity(journal.lost, 'record was', 'records were')} lost: the journal's file was damaged")
     return 1 if journal.waiting or letters.count or journal.lost else 0
 
 

@@ -86,24 +86,32 @@ class Metrics:
     def _measure(self) -> Sequence[Histogram]:
         exemplars = os.environ.get(OTEL_METRICS_EXEMPLAR_FILTER) != "always_off"
 
-        def buckets(name: str, bounds: Sequence[float], description: str) -> Histogram:
-            return Histogram(name, description, bounds, exemplars=exemplars)
+        def buckets(name: str, bounds: Sequence[float], description: str, *labels: str) -> Histogram:
+            return Histogram(name, description, bounds, labels=labels, exemplars=exemplars)
 
         self.first_partial = buckets(
             "batkol.first_partial.latency",
             _LATENCY_S,
-            "Time from the first sample of speech to the first partial, in seconds.",
+            "Time from the first sample of speech to the first partial, in seconds, by recognizer.",
+            "recognizer",
         )
         self.final = buckets(
-            "batkol.final.latency", _LATENCY_S, "Time from the last sample of speech to the final, in seconds."
+            "batkol.final.latency",
+            _LATENCY_S,
+            "Time from the last sample of speech to the final, in seconds, by streaming recognizer.",
+            "recognizer",
         )
         self.partial_interval = buckets(
-            "batkol.partial.interval", _INTERVAL_S, "Time between two partials while the caller speaks, in seconds."
+            "batkol.partial.interval",
+            _INTERVAL_S,
+            "Time between two partials while the caller speaks, in seconds, by recognizer.",
+            "recognizer",
         )
         self.written = buckets(
             "batkol.audio.written",
             _FAST_S,
             "Time from the last byte of a batch received to the batch written to the recognizer, in seconds.",
+            "recognizer",
         )
         self.loop_lag = buckets("batkol.audio.loop_lag", _FAST_S, "Delay of the event loop's timers, in seconds.")
         self.duration = buckets("batkol.calls.duration", _CALL_S, "Duration of calls, in seconds.")
@@ -124,13 +132,15 @@ class Metrics:
             "{connection}",
             "HTTP connections that the service closed before it answered their request, by listener and reason.",
         )
-        self.partials = self._counts("batkol.partials", "{partial}", "Partials sent to subscribers.")
+        self.partials = self._counts("batkol.partials", "{partial}", "Partials sent to subscribers, by recognizer.")
         self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source and streaming recognizer.")
         self.revised = self._counts(
-            "batkol.finals.revised", "{utterance}", "Finals whose text changed after the service sent them."
+            "batkol.finals.revised",
+            "{utterance}",
+            "Finals whose text changed after the service sent them, by recognizer.",
         )
         self.fallbacks = self._counts(
-            "batkol.fallbacks", "{step}", "Recognition steps that failed, by step and reason."
+            "batkol.fallbacks", "{step}", "Recognition steps that failed, by step, reason and streaming recognizer."
         )
         self.malformed = self._counts(
             "batkol.messages.malformed", "{message}", "Messages from Twilio that the service could not read."
@@ -149,7 +159,7 @@ class Metrics:
         self.reconnects = self._counts(
             "batkol.streams.reconnected",
             "{stream}",
-            "Streams that the service replaced after a fault, by reason and recognizer.",
+            "Streams that the service replaced after a fault, by reason and the recognizer that failed.",
         )
         self.failed_rotations = self._counts(
             "batkol.streams.rotation_failed",
@@ -162,12 +172,14 @@ class Metrics:
             "Calls that changed to another streaming recognizer, by that recognizer and reason.",
         )
         self.replayed_ms = self._counts(
-            "batkol.audio_replayed", "ms", "Audio that the service sent again after a fault, in milliseconds."
+            "batkol.audio_replayed",
+            "ms",
+            "Audio that the service sent again after a fault, in milliseconds, by recognizer.",
         )
         self.audio_dropped = self._counts(
             "batkol.audio.dropped",
             "ms",
-            "Audio dropped because a stalled recognizer did not accept it in time, in milliseconds.",
+            "Audio dropped because a stalled recognizer did not accept it in time, in milliseconds, by recognizer.",
         )
 
     def _counts(self, name: str, unit: str, description: str) -> Counts:
@@ -214,6 +226,17 @@ class Metrics:
     def sink_delivered(self, sink: str, delay_s: float) -> None:
         """Count an event that a sink's receiver has (`batkol.sinks.drainers.OnDelay`)."""
         self.sink_delivery.of(sink).record(delay_s)
+
+    def begin_with(self, recognizer: str) -> None:
+        """Show what has not happened to that streaming recognizer yet, of what it does by its name alone."""
+        for histogram in (self.first_partial, self.final, self.partial_interval, self.written):
+            histogram.of(recognizer)
+        for counter in (self.partials, self.revised, self.replayed_ms, self.audio_dropped):
+            counter.add(0, {"recognizer": recognizer})
+
+    def audio_written(self, seconds: float, recognizer: str) -> None:
+        """Record a batch that a stream has taken (`batkol.recognizers.streaming.options.OnWritten`)."""
+        self.written.of(recognizer).record(seconds)
 
     def rotation_failed(self, reason: str, recognizer: str) -> None:
         """Count a stream that could not take over (`batkol.recognizers.streaming.options.OnRotationFailed`)."""

@@ -196,6 +196,8 @@ class UtteranceTrace:
             names.FINAL_MS: _ms(closing.at - closing.silent),
             names.BRIDGED_MS: self.bridged_ms,
         }
+        if utterance.text_recognizer:
+            found[names.RECOGNIZER] = utterance.text_recognizer
         if self._partials:
             found[names.FIRST_PARTIAL_MS] = _ms(self._partials[0].timestamp - self._begun)
         return found

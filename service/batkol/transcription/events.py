@@ -123,11 +123,15 @@ class StepAnswered(msgspec.Struct, frozen=True):
 
 
 class StepFailed(msgspec.Struct, frozen=True):
-    """A step failed one utterance, or, without one, every utterance that waits for it. `reason` is a short word."""
+    """A step failed one utterance, or, without one, every utterance that waits for it. `reason` is a short word.
+
+    `recognizer` is the name of the streaming one; empty for a fallback.
+    """
 
     utterance: Utterance | None
     step: str
     reason: str
+    recognizer: str = ""
 
 
 class SessionOpened(msgspec.Struct, frozen=True):

@@ -195,8 +195,8 @@ class Health:
         )
         metrics.gauges(
             "batkol.recognizer.streams_limit",
-            "Streams that this pod may have open at once, by streaming recognizer; 0 if it has no limit of its own.",
-            lambda: {step.name: _own_limit(step) for step in self._recognizers.streaming},
+            "Streams that this pod may open at once, by streaming recognizer; 0 if there is no limit.",
+            lambda: {step.name: float(step.recognizer.traits.concurrency) for step in self._recognizers.streaming},
             by="recognizer",
         )
         metrics.gauges(
@@ -265,11 +265,6 @@ class Health:
             _log_transition(label(), breaker)
 
         return changed
-
-
-def _own_limit(step: StreamingStep) -> float:
-    """Google's models share one limit with each other: `batkol.google.streams_limit`."""
-    return 0.0 if step.stands_with_single else float(step.recognizer.traits.concurrency)
 
 
 def _is_open(breaker: Breaker) -> float:

@@ -271,7 +271,7 @@ class Transcription:
 
     def _doubt(self, what: str, reason: str, utterance: Utterance) -> None:
         self._log_of(utterance).warning(f"[STT] {what}")
-        self._observe(StepFailed(utterance, "streaming", reason))
+        self._observe(StepFailed(utterance, "streaming", reason, utterance.recognizer or self._streaming.recognizer))
         self._ask(utterance)
 
     def release(self) -> None:

@@ -100,6 +100,11 @@ class Streaming:
         """Whether a session hears the call."""
         return self._session is not None
 
+    @property
+    def recognizer(self) -> str:
+        """The name of the one that hears the call; empty without a session."""
+        return "" if self._session is None else self._session.recognizer.name
+
     def push(self, until: int) -> int | None:
         """The ring holds audio up to `until`: return the sample at which the next push is due; None without a session.
 
@@ -243,7 +248,7 @@ class Streaming:
             return  # it was about to end, and its results are not needed
         if error.next not in EXPECTED:
             self._log.warning(f"[STT] streaming failed → fallback to single. err={error}", reason=error.reason)
-        self._observe(StepFailed(None, "streaming", error.reason))
+        self._observe(StepFailed(None, "streaming", error.reason, session.recognizer.name))
         self._policy.lost(0, None)
 
     def _on_transcript(self, heard: Transcript) -> None:
@@ -278,13 +283,13 @@ class Streaming:
                     breaker.fail(self._loop.time(), failure(error), grave=error.next in FOR_GOOD)
             case ChangeFailed(recognizer, error):
                 self._choice.fail(recognizer, error, self._loop.time(), at_once=True)
-            case AudioLost(start, end):
-                self._observe(StepFailed(None, "streaming", "lost"))
+            case AudioLost(start, end, recognizer):
+                self._observe(StepFailed(None, "streaming", "lost", recognizer))
                 self._policy.lost(start, end)
             case StreamRotated():
                 self._unproven = True
                 self._observe(event)
-            case StreamReplaced(reason, _, recognizer):
+            case StreamReplaced(reason, _, _, recognizer):
                 if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
                     self._recognizers.options.on_rotation_failed(reason, recognizer)
                 self._unproven = False

@@ -15,6 +15,7 @@ import soxr
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.quantity import quantity
 from batkol.voices.resample import QUALITY
 from batkol.voices.wav_header import FLOAT, MULAW, PCM, SampleForm, WavError, WavSamples, begins_wav, find_samples
 
@@ -78,7 +79,7 @@ def to_phone(wav: bytes, *, longest_s: float, channel: int | None = None) -> byt
             f"channels and {RATES[0]} to {RATES[-1]} Hz"
         )
     if channel is not None and channel >= form.channels:
-        raise WavError(f"it has {form.channels} channels, and channel {channel + 1} was asked for")
+        raise WavError(f"it has {quantity(form.channels, 'channel')}, and channel {channel + 1} was asked for")
     raw = _whole_frames(wav, found)
     seconds = len(raw) / _frame(form) / form.rate
     if seconds > longest_s:
@@ -95,7 +96,8 @@ def _frame(form: SampleForm) -> int:
 def _whole_frames(wav: bytes, found: WavSamples) -> bytes:
     raw = wav[found.size :] if found.length is None else wav[found.size : found.size + found.length]
     if found.length is not None and len(raw) < found.length:
-        raise WavError(f"it is cut off: its header announces {found.length} bytes of samples, and {len(raw)} came")
+        announced = quantity(found.length, "byte")
+        raise WavError(f"it is cut off: its header announces {announced} of samples, and {len(raw)} came")
     raw = raw[: len(raw) - len(raw) % _frame(found.form)]
     if not raw:
         raise WavError("it has no sound")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
+from batkol.quantity import quantity
+
 LONGEST: Final = 4096
 """Bytes of a header, chunks of notes included."""
 
@@ -45,7 +47,7 @@ class SampleForm(NamedTuple):
     rate: int
 
     def __str__(self) -> str:
-        return f"format {self.kind}, {self.channels} channels, {self.bits} bits, {self.rate} Hz"
+        return f"format {self.kind}, {quantity(self.channels, 'channel')}, {self.bits} bits, {self.rate} Hz"
 
 
 class WavSamples(NamedTuple):

@@ -109,6 +109,8 @@ test("figures are written as people read them", () => {
   assert.equal(format.milliseconds(null), "–");
   assert.equal(format.count(1, "call"), "1 call");
   assert.equal(format.count(1200, "call"), "1,200 calls");
+  assert.equal(format.count(1, "event waits", "events wait"), "1 event waits");
+  assert.equal(format.count(2, "event waits", "events wait"), "2 events wait");
   assert.equal(format.loudness(0), 0);
   assert.equal(format.loudness(1), 1);
 });

@@ -94,14 +94,14 @@ async def test_no_session_left_with_a_recognizer(tmp_path: Path) -> None:
 
             async def hold(caller: Caller) -> None:
                 caller.say(LONG)
-                fired.append(await seen.fires("BatkolRecognizerNearLimit"))
+                fired.append(await seen.fires("BatkolRecognizerStreamsNearLimit"))
                 caller.hang_up()
 
             await up.call(script=hold)
-            await seen.resolves("BatkolRecognizerNearLimit")
+            await seen.resolves("BatkolRecognizerStreamsNearLimit")
 
         (near,) = fired
-        assert near.items() >= of_series("BatkolRecognizerNearLimit", "warning", port, recognizer=SONIOX).items()
+        assert near.items() >= of_series("BatkolRecognizerStreamsNearLimit", "warning", port, recognizer=SONIOX).items()
 
 
 async def test_a_recognizer_that_says_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ async def test_the_first_pass_has_the_flags_that_exist(at: Desk) -> None:
 
     assert flags(at) == {"a", "streaming-stt"}
     assert at.condition("FlagsMerged")["status"] == "True"
-    assert at.condition("FlagsMerged")["message"] == "1 flags come from the FeatureFlags house."
+    assert at.condition("FlagsMerged")["message"] == "1 flag comes from the FeatureFlags house."
 
 
 async def test_a_change_is_in_the_config_map_after_one_request(at: Desk) -> None:

@@ -17,7 +17,7 @@ def test_a_pass_that_hangs_is_not() -> None:
     watchdog = LoopWatchdog()
     watchdog.pass_began(ONE, 0)
 
-    assert watchdog.why_stuck(OVERDUE_S + 1) == "1 agents are overdue, the first is voices/one"
+    assert watchdog.why_stuck(OVERDUE_S + 1) == "1 agent is overdue, the first is voices/one"
 
 
 def test_nor_is_a_loop_that_has_died() -> None:

@@ -293,7 +293,7 @@ def test_flags_that_are_left_out_are_named_up_to_five_and_then_counted() -> None
 
     assert (merged.state, merged.reason) == (ConditionState.FALSE, "FlagsLeftOut")
     assert merged.message.endswith("Flag e of FeatureFlag house is left out: the spec has it. 2 more are left out. "
-                                   "1 flags come from FeatureFlags.")  # fmt: skip
+                                   "1 flag comes from FeatureFlags.")  # fmt: skip
     assert find_condition(judge(of, (), NOON), "Ready") == find_condition(judge(facts(), (), NOON), "Ready")
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import structlog
+from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from batkol.calls.partial_gap import UNHEARD_S
@@ -25,7 +26,7 @@ from batkol.events.events import (
 from batkol.events.identity import Identity
 from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
-from batkol.recognizers.streaming.events import AudioDropped
+from batkol.recognizers.streaming.events import AudioDropped, StreamReplaced
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics
@@ -202,7 +203,7 @@ def test_without_leave_the_lines_count_words_instead_of_saying_them(metrics: Met
         whole_call(told)
 
     assert [line["event"] for line in logs][:3] == [
-        "🟡 Partial: (1 words)",
+        "🟡 Partial: (1 word)",
         "🟡 Partial: (2 words)",
         "🟢 Final: (4 words)",
     ]
@@ -285,8 +286,8 @@ def test_audio_that_a_stalled_recognizer_did_not_take_is_counted_for_the_call_an
     metrics: Metrics,
 ) -> None:
     told = Told(metrics)
-    told.reporter.observe(AudioDropped(1500))
-    told.reporter.observe(AudioDropped(250))
+    told.reporter.observe(AudioDropped(1500, "google-v1/default"))
+    told.reporter.observe(AudioDropped(250, "google-v1/default"))
     whole_call(told)
 
     ended = told.events[-1]
@@ -295,6 +296,53 @@ def test_audio_that_a_stalled_recognizer_did_not_take_is_counted_for_the_call_an
     page = metrics.render().decode()
     assert "# TYPE batkol_audio_dropped_milliseconds_total counter" in page
     assert "} 1750.0" in page
+
+
+def counted(metrics: Metrics) -> dict[str, dict[str, float]]:
+    """What was counted by recognizer, of each sample but the buckets."""
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            if "recognizer" in sample.labels and not sample.name.endswith("_bucket"):
+                found.setdefault(sample.name, {})[sample.labels["recognizer"]] = sample.value
+    return found
+
+
+def test_what_a_recognizer_gave_and_what_it_failed_is_counted_under_its_name(metrics: Metrics) -> None:
+    google, soniox = "google-v1/default", "soniox/stt-rt-v5"
+    told = Told(metrics)
+    observe = told.reporter.observe
+    one, two, three = (utterance(index, recognizer=name) for index, name in enumerate((google, soniox, soniox)))
+    for spoken, texts in ((one, 1), (two, 2), (three, 1)):
+        observe(UtteranceOpened(spoken, DECISION))
+        for text in ("הסיסמה", "הסיסמה שלי")[:texts]:
+            observe(PartialReady(spoken, text, 0.9))
+        observe(SpeechStopped(spoken))
+    for spoken, source in ((one, Source.FINAL), (two, Source.INTERIM), (three, Source.SINGLE)):
+        spoken.source = source
+        observe(FinalReady(spoken, SPOKEN))
+    two.recognizer = google  # which heard the same audio after a fault, and corrects the text
+    observe(RevisionReady(two, SPOKEN + " ארבע"))
+    observe(StepFailed(None, "streaming", "half_open", soniox))
+    observe(StepFailed(three, "whisper", "deadline"))
+    observe(StreamReplaced("half_open", 800, google, soniox))
+    observe(AudioDropped(1500, soniox))
+
+    assert counted(metrics) == {
+        "batkol_first_partial_latency_seconds_count": {google: 1, soniox: 2},
+        "batkol_first_partial_latency_seconds_sum": {google: 0.25, soniox: 0.5},
+        "batkol_partial_interval_seconds_count": {soniox: 1},
+        "batkol_partial_interval_seconds_sum": {soniox: pytest.approx(0, abs=20)},
+        "batkol_partials_total": {google: 1, soniox: 3},
+        "batkol_final_latency_seconds_count": {google: 1, soniox: 1, "": 1},
+        "batkol_final_latency_seconds_sum": {google: 0.25, soniox: 0.25, "": 0.25},
+        "batkol_finals_total": {google: 1, soniox: 1, "": 1},
+        "batkol_finals_revised_total": {soniox: 1},
+        "batkol_fallbacks_total": {soniox: 1, "": 1},
+        "batkol_streams_reconnected_total": {soniox: 1},
+        "batkol_audio_replayed_milliseconds_total": {google: 800},
+        "batkol_audio_dropped_milliseconds_total": {soniox: 1500},
+    }
 
 
 def test_text_without_speech_and_text_that_nobody_confirms_are_marked(metrics: Metrics) -> None:

@@ -118,5 +118,5 @@ def test_a_channel_that_a_sound_does_not_have_is_refused(tmp_path: Path) -> None
     write_sound(tmp_path / "a.wav")
     (tmp_path / "a.txt").write_text("שלום", encoding="utf-8")
 
-    with pytest.raises(ConfigurationError, match=r"a\.wav: it has 1 channels, and channel 2 was asked for"):
+    with pytest.raises(ConfigurationError, match=r"a\.wav: it has 1 channel, and channel 2 was asked for"):
         read(tmp_path, Channel.RIGHT)

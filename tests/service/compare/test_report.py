@@ -111,7 +111,7 @@ def test_a_sound_that_one_did_not_hear_counts_for_none_and_is_said() -> None:
     assert outcome.recognizers[1].faults == {"unavailable": 1}
     assert lines(outcome)[1:] == [
         "1 of 3 sounds do not count, for a recognizer failed:",
-        "b: 1 times unavailable. The connection broke.",
+        "b: 1 time unavailable. The connection broke.",
     ]
     assert "does not count: unavailable" in page(outcome).words
 

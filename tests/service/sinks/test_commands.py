@@ -86,7 +86,7 @@ async def test_the_list_says_that_nobody_delivers(where: Address) -> None:
     await sql(where, "UPDATE sinks SET pod = 'pod-7', seen_at = now() - interval '10 minutes'")
     await carry_out_list(where.dsn, agent=AGENT, write_line=heard)
     assert "reception/crm: no pod delivers; the last was pod-7 (seen 600 s ago)" in heard.text
-    assert "1 events wait, the oldest for" in heard.text
+    assert "1 event waits, the oldest for" in heard.text
     await carry_out_list(where.dsn, agent="sales", write_line=heard)
     assert "knows no sinks of the agent sales" in heard.lines[-1]
 
@@ -160,7 +160,7 @@ async def test_an_event_that_still_waits_is_not_sent_again(where: Address) -> No
         assert "still waits for the sink is not sent again" in heard.lines[-1]
         asked = ReplayRequest(sink="crm", ids=tuple(ids_of(0, [0, 1, 2])))
         assert await carry_out_replay(where.dsn, asked, write_line=heard) == 0
-        assert heard.lines[-2] == "reception/crm: 1 events are sent again"
+        assert heard.lines[-2] == "reception/crm: 1 event is sent again"
         await until(lambda: [event.id for event in receiver.got] == ids_of(0, [0, 0]))
         stuck.clear()
         await until(lambda: len(receiver.ids) == 3)

@@ -64,8 +64,8 @@ async def test_erasing_says_what_was_found(kept: Kept) -> None:
     assert (code, said.splitlines()[0]) == (
         0,
         (
-            "erased: 1 utterances, 0 corrections, 2 replies, 1 tool calls and 0 summaries of 1 calls, "
-            "0 events for sinks, and 1 leads"
+            "erased: 1 utterance, 0 corrections, 2 replies, 1 tool call and 0 summaries of 1 call, "
+            "0 events for sinks, and 1 lead"
         ),
     )
     assert len(await sql(kept.where, "SELECT * FROM erasures")) == 1

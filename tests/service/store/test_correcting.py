@@ -34,7 +34,7 @@ async def test_a_call_is_listed_and_corrected_by_the_numbers_of_the_list(kept: K
     ]  # fmt: skip
     assert await correct(kept, 3, text=f" {SAID} ") == [f"corrected: {isolated(SAID)}"]
     assert await correct(kept, 2, text="") == ["corrected: (nothing)"]
-    assert await correct(kept, rest_as_heard=True) == ["1 utterances were right as they were heard"]
+    assert await correct(kept, rest_as_heard=True) == ["1 utterance was right as it was heard"]
     listed = await correct(kept)
     assert [line.partition("  [dana, ")[0] for line in listed] == [
         f"   1. {isolated(revised(0).text)}  right",
@@ -66,7 +66,7 @@ async def test_a_name_that_is_no_text_or_steers_a_terminal_is_kept_and_shown_wit
 @pytest.mark.parametrize(
     ("number", "options", "why"),
     [
-        (2, {"text": SAID}, "the call has 1 utterances, and number 2 is none of them"),
+        (2, {"text": SAID}, "the call has 1 utterance, and none has the number 2"),
         (None, {"text": SAID}, "say which utterance"),
         (1, {}, "say what was said"),
         (1, {"text": SAID, "remove": True}, "give one of these"),

@@ -87,11 +87,11 @@ async def test_what_is_lost_is_no_success(where: Address, pod: Path) -> None:
     shutil.rmtree(dead / "memory")
     log = dead / "journal" / "journal.sqlite-wal"
     log.write_bytes(log.read_bytes().replace("משפט 7".encode(), "משפט 8".encode()))
-    assert status(dead)[1][1] == "at least 1 more records are there, and cannot be read without a repair of the file"
+    assert status(dead)[1][1] == "at least 1 more record is there, and cannot be read without a repair of the file"
     with capture_logs():
         code, said = await drain(where.dsn, dead)
 
-    assert (code, said[1]) == (1, "1 records were lost: the journal's file was damaged")
+    assert (code, said[1]) == (1, "1 record was lost: the journal's file was damaged")
     assert len(await texts(where)) == 19
     assert status(dead)[1][-1].startswith("journal.sqlite.damaged is a damaged file")
 

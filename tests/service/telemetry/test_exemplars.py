@@ -13,6 +13,8 @@ from batkol.telemetry.metrics import Metrics
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
+GOOGLE = "google-v1/default"
+
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
@@ -35,10 +37,10 @@ def exemplars(metrics: Metrics) -> dict[str, Exemplar]:
 
 
 def test_the_newest_trace_of_a_bucket_stays_on_the_page(metrics: Metrics) -> None:
-    metrics.final.record(1.19, span(1))
-    metrics.final.record(70.0, span(2))
+    metrics.final.record(1.19, span(1), (GOOGLE,))
+    metrics.final.record(70.0, span(2), (GOOGLE,))
     first = exemplars(metrics)
-    metrics.final.record(1.16, span(3))
+    metrics.final.record(1.16, span(3), (GOOGLE,))
     second = exemplars(metrics)
 
     assert {bound: found.labels["trace_id"] for bound, found in first.items()} == {
@@ -54,8 +56,8 @@ def test_the_newest_trace_of_a_bucket_stays_on_the_page(metrics: Metrics) -> Non
 
 def test_what_has_no_trace_that_anybody_keeps_has_no_exemplar(metrics: Metrics) -> None:
     with use_span(NonRecordingSpan(span(9))):  # of a request that has nothing to do with it
-        metrics.final.record(0.3)
-    metrics.final.record(0.3, span(1, TraceFlags(0)))
+        metrics.final.record(0.3, None, (GOOGLE,))
+    metrics.final.record(0.3, span(1, TraceFlags(0)), (GOOGLE,))
 
     assert exemplars(metrics) == {}
     assert b"trace_id" not in metrics.render()
@@ -64,7 +66,7 @@ def test_what_has_no_trace_that_anybody_keeps_has_no_exemplar(metrics: Metrics) 
 def test_the_environment_can_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_METRICS_EXEMPLAR_FILTER", "always_off")
     metrics = Metrics()
-    metrics.final.record(0.3, span(1))
+    metrics.final.record(0.3, span(1), (GOOGLE,))
 
     assert exemplars(metrics) == {}
     metrics.close()

@@ -90,9 +90,9 @@ def test_at_debug_a_library_s_lines_for_each_connection_are_left_out(library: st
     out = io.StringIO()
     with logging_to(out, level="DEBUG"):
         logging.getLogger(f"{library}.http11").debug("send_request_headers.started")
-        structlog.get_logger().debug("🟡 Partial: (1 words)")
+        structlog.get_logger().debug("🟡 Partial: (1 word)")
 
-    assert [line["event"] for line in lines(out)] == ["🟡 Partial: (1 words)"]
+    assert [line["event"] for line in lines(out)] == ["🟡 Partial: (1 word)"]
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -14,14 +14,16 @@ from support.time.waiting import until
 
 OFTEN = {"OTEL_METRIC_EXPORT_INTERVAL": "50", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
+GOOGLE = "google-v1/default"
+
 
 async def test_a_collector_gets_the_instruments_and_the_histograms_of_the_media_path() -> None:
     async with Collector() as collector:
         with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint):
             metrics = Metrics("pod-1")
         metrics.finals.add(2, {"source": "final"})
-        metrics.written.record(0.004)
-        metrics.written.record(7.0)
+        metrics.audio_written(0.004, GOOGLE)
+        metrics.audio_written(7.0, GOOGLE)
         await metrics.aclose()
 
     (finals,) = collector.metrics["batkol.finals"].sum.data_points
@@ -29,6 +31,7 @@ async def test_a_collector_gets_the_instruments_and_the_histograms_of_the_media_
     assert finals.as_int == 2
     assert (written.count, written.sum, sum(written.bucket_counts), written.bucket_counts[-1]) == (2, 7.004, 2, 1)
     assert len(written.bucket_counts) == len(written.explicit_bounds) + 1
+    assert [(each.key, each.value.string_value) for each in written.attributes] == [("recognizer", GOOGLE)]
 
 
 async def test_a_value_of_yes_or_no_arrives_as_a_number_and_keeps_no_other_from_arriving() -> None:
@@ -51,11 +54,11 @@ async def test_an_exemplar_is_told_once_with_the_trace_it_leads_to() -> None:
     async with Collector() as collector:
         with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **OFTEN):
             metrics = Metrics()
-        metrics.partials.add(1)
-        metrics.final.record(1.19, sampled)
-        metrics.final.record(0.19, dropped)
+        metrics.partials.add(1, {"recognizer": GOOGLE})
+        metrics.final.record(1.19, sampled, (GOOGLE,))
+        metrics.final.record(0.19, dropped, (GOOGLE,))
         await until(lambda: collector.exemplars)
-        metrics.final.record(1.3, sampled)
+        metrics.final.record(1.3, sampled, (GOOGLE,))
         await until(lambda: len(collector.exemplars) > 1)
         await metrics.aclose()
 

@@ -26,7 +26,7 @@ def stream(base: int, sent: int, limit: int | None = None) -> Stream:
     made = Stream(
         passage,
         recognizer=google_recognizer(Channels(endpoint="127.0.0.1:9", insecure=True)),
-        options=StreamingOptions(on_written=lambda _: None),
+        options=StreamingOptions(on_written=lambda *_: None),
         ring=Ring(capacity=SECOND),
         listener=Unheard(),
         log=structlog.get_logger(),

@@ -55,7 +55,7 @@ class Google:
 def made(google: Google) -> tuple[Health, Recognizers]:
     recognizers = Recognizers(
         streaming=google_step(Channels(endpoint="127.0.0.1:9", insecure=True)),
-        options=StreamingOptions(on_written=lambda _: None),
+        options=StreamingOptions(on_written=lambda *_: None),
         fallbacks=((Source.SINGLE, google),),
         punctuate=punctuate,
     )

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from batkol.calls.hearing import hear
 
 from batkol.audio.segmenter import SegmenterSettings, SegmentQuiet
-from batkol.calls.hearing import hear
 from batkol.speech.utterance import Source
 from batkol.transcription.events import FinalReady, SpeechStopped
 from batkol.transcription.streaming import FINALIZE

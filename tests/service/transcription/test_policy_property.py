@@ -100,7 +100,7 @@ class RandomCall:
 
     def _policy(self, channels: Channels) -> Transcription:
         rotate = self.draw.choice([240.0, 3.0])
-        options = StreamingOptions(on_written=lambda _: None, attempts=self.draw.randint(1, 2))
+        options = StreamingOptions(on_written=lambda *_: None, attempts=self.draw.randint(1, 2))
         google = google_recognizer(channels, rotate=(rotate, rotate + 1.5))
         recognizers = Recognizers(
             streaming=(StreamingStep(google, stands_with_single=True),),

@@ -8,11 +8,11 @@ import pytest
 
 from batkol.audio.segmenter import SegmentQuiet, SegmentResumed
 from batkol.recognizers.streaming.errors import NO_STREAM_FREE, Next
-from batkol.recognizers.streaming.events import StreamOpening, StreamRotated
+from batkol.recognizers.streaming.events import StreamOpening, StreamReplaced, StreamRotated
 from batkol.speech.breaker import BreakerState
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
-from batkol.transcription.events import FinalReady
+from batkol.transcription.events import FinalReady, StepFailed
 from batkol.voices.marked.voice import WORDS, script
 from support.speech.memory_vendor import TIMED, UNTIMED, broken
 from support.speech.policy_call import PRE_ROLL, QUIET
@@ -158,6 +158,22 @@ async def test_with_every_vendor_dead_the_single_request_gets_the_same_audio() -
     utterance = LONG.utterances[1]
     assert call.changes == [(SECOND, "unavailable")]
     assert [len(audio) >= utterance.end - utterance.start for audio in call.single.asked] == [True]
+    assert [(each.step, each.reason, each.recognizer) for each in call.told.of(StepFailed)] == [
+        ("streaming", "unavailable", SECOND)
+    ]
+
+
+async def test_a_fault_counts_for_the_vendor_that_had_it_and_not_for_the_one_that_takes_over() -> None:
+    async with vendor_call(LONG) as call:
+        first, _ = call.vendors
+        await call.begin(0)
+        first.refusal = broken()
+        first.die(first.refusal)
+        await call.end(0)
+        await until(lambda: 0 in call.told.texts)
+
+    (replaced,) = call.told.of(StreamReplaced)
+    assert (replaced.reason, replaced.failed, replaced.recognizer) == ("unavailable", FIRST, SECOND)
 
 
 async def test_a_call_goes_back_to_the_recognizer_it_prefers_when_that_one_has_rested() -> None:

@@ -57,7 +57,7 @@ class Chain:
         fallbacks = [(Source.SINGLE, self.single), (Source.WHISPER, self.whisper)]
         self.recognizers = Recognizers(
             streaming=google_step(channels, config),
-            options=StreamingOptions(on_written=lambda _: None),
+            options=StreamingOptions(on_written=lambda *_: None),
             fallbacks=tuple((source, each) for source, each in fallbacks if each is not None),
             punctuate=punctuate,
             breakers=defaultdict(lambda: Breaker(rest=self.rest)),

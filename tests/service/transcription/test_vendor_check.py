@@ -48,7 +48,7 @@ async def clinic(*, refusing: bool = False, single_refuses: bool = False) -> Asy
     single = ScriptedRecognizer("", *([REFUSED] if single_refuses else []), delay_s=0.0)
     recognizers = Recognizers(
         streaming=(StreamingStep(google, stands_with_single=True), StreamingStep(other)),
-        options=StreamingOptions(on_written=lambda _: None),
+        options=StreamingOptions(on_written=lambda *_: None),
         fallbacks=((Source.SINGLE, single),),
         punctuate=str,
     )

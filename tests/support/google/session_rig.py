@@ -154,7 +154,7 @@ async def rigged(
     async with asyncio.timeout(15 if wire == "gRPC" else 3600), over as channels:
         written: list[float] = []
         options = StreamingOptions(
-            on_written=written.append,
+            on_written=lambda seconds, _: written.append(seconds),
             close_timeout=close_timeout,
             attempts=attempts,
             first_retry=0.01,

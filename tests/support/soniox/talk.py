@@ -111,7 +111,12 @@ async def talk(
             heard.on_result,
             recognizer=recognizer,
             options=StreamingOptions(
-                on_written=lambda _: None, close_timeout=20, attempts=3, first_retry=0.01, stall=stall, impatience=stall
+                on_written=lambda *_: None,
+                close_timeout=20,
+                attempts=3,
+                first_retry=0.01,
+                stall=stall,
+                impatience=stall,
             ),
             ring=ring,
             start=0,

@@ -254,7 +254,7 @@ def _recognizers(channels: Channels, around: Surroundings) -> Recognizers:
     fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, SingleRecognizer(channels, config))]
     if around.whisper is not None:
         fallbacks.append((Source.WHISPER, around.whisper))
-    options = StreamingOptions(on_written=lambda _: None, attempts=around.attempts, first_retry=0.01)
+    options = StreamingOptions(on_written=lambda *_: None, attempts=around.attempts, first_retry=0.01)
     return Recognizers(
         streaming=google_step(channels, config),
         options=options,

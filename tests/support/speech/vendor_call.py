@@ -140,7 +140,7 @@ async def vendor_call(
     single = single or ScriptedRecognizer()
     recognizers = Recognizers(
         streaming=tuple(StreamingStep(vendor) for vendor in vendors[:in_force]),
-        options=StreamingOptions(on_written=lambda _: None),
+        options=StreamingOptions(on_written=lambda *_: None),
         fallbacks=((Source.SINGLE, single),),
         punctuate=str,
     )

@@ -46,7 +46,7 @@ async def services(
             bus=Bus(),
             recognizers=Recognizers(
                 streaming=google_step(channels, config),
-                options=StreamingOptions(on_written=metrics.written.record),
+                options=StreamingOptions(on_written=metrics.audio_written),
                 fallbacks=((Source.SINGLE, single or SingleRecognizer(channels, config)),),
                 punctuate=punctuate,
             ),

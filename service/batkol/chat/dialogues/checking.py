@@ -17,6 +17,7 @@ import msgspec
 from batkol.chat.dialogues.dialogue import Expectation, WantedCall, Wording, pattern_in
 from batkol.chat.text_call import TextTurn
 from batkol.chat.text_tools import TriedTool
+from batkol.quantity import quantity
 from batkol.speech.sameness import same, spoken
 
 
@@ -113,7 +114,7 @@ def _limits(wanted: Expectation, turn: TextTurn) -> Iterator[Finding]:
         yield Finding(wanted.line, f"max_ms: first words within {wanted.max_ms:.0f} ms", came)
     words = len(spoken(turn.text).split())
     if wanted.max_words is not None and words > wanted.max_words:
-        yield Finding(wanted.line, f"max_words: {wanted.max_words:.0f}", f"{words} words: {turn.text}")
+        yield Finding(wanted.line, f"max_words: {wanted.max_words:.0f}", f"{quantity(words, 'word')}: {turn.text}")
 
 
 def _call_text(tried: TriedTool) -> str:

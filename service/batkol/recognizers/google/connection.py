@@ -17,7 +17,7 @@ from batkol.google_api.error_info import of_details
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.ending import StreamEnding
-from batkol.recognizers.google.errors import ended
+from batkol.recognizers.google.errors import ended, too_large
 from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.speech.results import Portion
 
@@ -60,6 +60,8 @@ class GoogleConnection:
         if response.error.code:  # a google.rpc.Status inside a response: the stream is over
             status = response.error
             raise ended(_status(status.code), status.message, of_details(status.details))
+        if wire.is_too_large(response):
+            raise too_large()
         return wire.portions(response, self._written)
 
     def suspect(self) -> None:

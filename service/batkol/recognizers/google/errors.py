@@ -74,6 +74,11 @@ def ended(code: grpc.StatusCode, text: str, info: ErrorInfo | None = None) -> Sp
     return GoogleError(f"{code.name}: {text}", reason=row.reason, next_step=row.next, code=code.name, info=info)
 
 
+def too_large() -> SpeechError:
+    """Return the error of a response that has more words than speech can have."""
+    return ended(_C.RESOURCE_EXHAUSTED, "Message larger than max: more words than speech has")
+
+
 def translate(error: BaseException) -> SpeechError:
     """Turn what the client library raised into a `SpeechError`.
 

@@ -11,7 +11,7 @@ from google.cloud.speech_v1p1beta1.types import cloud_speech
 from batkol.audio import mulaw
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.errors import translate
+from batkol.recognizers.google.errors import too_large, translate
 from batkol.recognizers.google.languages import DEFAULT_MODEL
 from batkol.recognizers.streaming.errors import Next, SpeechError
 
@@ -52,4 +52,7 @@ class SingleRecognizer:
                 raise translate(error) from error
             except exceptions.GoogleAPICallError as error:
                 raise translate(error) from error
-        return wire.transcript(cloud_speech.RecognizeResponse.pb(response))
+        raw = cloud_speech.RecognizeResponse.pb(response)
+        if wire.is_too_large(raw):
+            raise too_large()
+        return wire.transcript(raw)

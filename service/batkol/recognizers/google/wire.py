@@ -15,7 +15,7 @@ from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.recognizers.google.languages import DEFAULT_MODEL, google_code, supported_model
-from batkol.speech.results import Portion, Word
+from batkol.speech.results import MOST_CHARACTERS, MOST_WORDS, Portion, Word
 
 MESSAGE_BYTES: Final = 25_600
 """The most audio one streaming message may carry: 1.6 s of LINEAR16 at 8 kHz."""
@@ -97,6 +97,16 @@ def request(config: RecognitionConfig, linear16: bytes) -> cloud_speech.Recogniz
     return cloud_speech.RecognizeRequest(
         config=_config(config, offsets=False), audio=cloud_speech.RecognitionAudio(content=linear16)
     )
+
+
+def is_too_large(response: Any) -> bool:
+    """Whether a raw response has more than speech can have; reading it would keep every call waiting."""
+    results = response.results
+    if len(results) > MOST_WORDS:
+        return True
+    best = [result.alternatives[0] for result in results if result.alternatives]
+    words, characters = sum(len(each.words) for each in best), sum(len(each.transcript) for each in best)
+    return words > MOST_WORDS or characters > MOST_CHARACTERS
 
 
 def portions(response: Any, sent: int) -> list[Portion]:

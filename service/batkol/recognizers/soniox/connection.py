@@ -34,8 +34,6 @@ _FLUSH_SPAN: Final = 10.0
 """Finalizes in any 10 s: "too often may cause disconnections" (soniox.com/docs, manual finalization)."""
 
 _CLOSE_WITHIN: Final = 0.2  # seconds for the close frame to be answered; no result is waited for
-_LARGEST_ANSWER: Final = 1024 * 1024
-
 _QUIET: Final = logging.getLogger("soniox.websocket")
 _QUIET.setLevel(logging.CRITICAL)  # at DEBUG the library writes the handshake's headers, the key among them
 
@@ -106,6 +104,8 @@ class SonioxConnection:
             raise errors.unreadable() from None  # it may quote a caller
         if response.error_code is not None:
             raise errors.ended(response, key=self._endpoint.key)
+        if wire.is_too_large(response):
+            raise errors.too_large()
         portions = self._portions.read(response)
         self._finished = response.finished
         return portions if portions or not self._finished else None
@@ -156,7 +156,7 @@ async def open_session(endpoint: SonioxEndpoint) -> AsyncIterator[SonioxConnecti
                 ping_interval=None,
                 open_timeout=None,
                 close_timeout=_CLOSE_WITHIN,
-                max_size=_LARGEST_ANSWER,
+                max_size=wire.LARGEST_MESSAGE,
                 logger=_QUIET,
             )
     except (OSError, TimeoutError, WebSocketException, ImportError, ValueError) as error:

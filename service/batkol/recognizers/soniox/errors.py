@@ -47,13 +47,16 @@ HALF_OPEN: Final = "half_open"
 _LONGEST: Final = 600
 """Characters kept of Soniox's own words."""
 
+TOO_LARGE: Final = "too_large"
+"""The reason when a message is larger than any that Soniox has reason to send."""
 _CLOSED, _DEADLINE, _UNREADABLE = "closed", "deadline", "unreadable"
+_MESSAGE_TOO_BIG: Final = 1009  # the close code by which this side ends a connection (RFC 6455, 7.4.1)
 
 REASONS: Final = tuple(
     dict.fromkeys(
         (
             *(row.reason for row in TABLE),
-            *(CERTIFICATE, PROXY, HALF_OPEN, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason),
+            *(CERTIFICATE, PROXY, HALF_OPEN, TOO_LARGE, _CLOSED, _DEADLINE, _UNREADABLE, _OTHERWISE.reason),
         )
     )
 )
@@ -111,6 +114,8 @@ def refused(error: Exception) -> SpeechError:
 
 def closed(error: ConnectionClosed) -> SpeechError:
     """Translate the end of a connection on which Soniox said nothing about it."""
+    if error.sent is not None and error.sent.code == _MESSAGE_TOO_BIG:
+        return too_large()
     code = error.rcvd.code if error.rcvd is not None else 1006
     return _local(f"the connection to Soniox was closed ({code})", _CLOSED, f"close_{code}")
 
@@ -118,6 +123,11 @@ def closed(error: ConnectionClosed) -> SpeechError:
 def half_open(after_s: float) -> SpeechError:
     """Return the error of a connection on which a ping was not answered."""
     return _local(f"Soniox answered no ping for {after_s:g} s", HALF_OPEN, HALF_OPEN)
+
+
+def too_large() -> SpeechError:
+    """Return the error of a message that is larger than this service reads."""
+    return _local("Soniox sent a message that is larger than this service reads", TOO_LARGE)
 
 
 def unreadable() -> SpeechError:

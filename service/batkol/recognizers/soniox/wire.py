@@ -58,12 +58,25 @@ class SonioxResponse(msgspec.Struct, frozen=True):
         return self.total_audio_proc_ms or 0
 
 
+LARGEST_MESSAGE: Final = 256 * 1024
+"""Bytes of one message: five times what a minute of tokens that are not final takes."""
+MOST_TOKENS: Final = 1000
+"""Tokens of one message. Two seconds of speech that is not final have some 20."""
+MOST_CHARACTERS: Final = 8000
+"""Characters of all tokens of one message."""
+
 _DECODER: Final = msgspec.json.Decoder(SonioxResponse, strict=False)  # a whole number may come as 300.0, as for the SDK
 
 
 def parse(message: str | bytes) -> SonioxResponse:
     """Read one message. Raises one of `batkol.answers.UNREADABLE`."""
     return _DECODER.decode(message)
+
+
+def is_too_large(response: SonioxResponse) -> bool:
+    """Whether reading the message would keep every call of this process waiting."""
+    tokens = response.tokens
+    return len(tokens) > MOST_TOKENS or sum(len(token.text) for token in tokens) > MOST_CHARACTERS
 
 
 def start_message(*, model: str, language: str, phrases: Sequence[str] = ()) -> str:

@@ -32,7 +32,7 @@ class ChainReport:
         """A stream has ended, by plan or not."""
         self._delegate.observe(events.StreamEnded(stream))
         if stream.skipped:
-            self._delegate.observe(events.AudioDropped(stream.skipped // SAMPLES_PER_MS))
+            self._delegate.observe(events.AudioDropped(stream.skipped // SAMPLES_PER_MS, stream.recognizer.name))
 
     def rotated(self, cut: Cut, stream: Stream) -> None:
         """A stream has taken over, by plan."""
@@ -53,17 +53,18 @@ class ChainReport:
         if refused.recognizer is not old.recognizer:
             self._delegate.observe(events.ChangeFailed(name, error))
 
-    def replaced(self, first: SpeechError, stream: Stream, replayed_ms: int) -> None:
-        """A stream goes on after a fault."""
+    def replaced(self, broken: Stream, first: SpeechError, stream: Stream, replayed_ms: int) -> None:
+        """A stream goes on after the first fault of the broken one."""
+        failed = broken.recognizer.name
         line = self._log.info if first.next in _EXPECTED else self._log.warning
         line(
             "[STT] stream failed; the next stream starts from the last final",
             err=str(first),
             reason=first.reason,
             replayed_ms=replayed_ms,
-            recognizer=stream.recognizer.name,
+            recognizer=failed,
         )
-        self._delegate.observe(events.StreamReplaced(first.reason, replayed_ms, stream.recognizer.name))
+        self._delegate.observe(events.StreamReplaced(first.reason, replayed_ms, stream.recognizer.name, failed))
 
     def changed(self, before: StreamingRecognizer, after: StreamingRecognizer, reason: str) -> None:
         """Another recognizer hears the call from now on."""

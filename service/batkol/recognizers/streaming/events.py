@@ -42,10 +42,11 @@ class StreamFailed(msgspec.Struct, frozen=True):
 
 
 class AudioLost(msgspec.Struct, frozen=True):
-    """No stream will answer for the samples [start, end)."""
+    """No stream will answer for the samples [start, end), which a stream of `recognizer`, a name, failed to hear."""
 
     start: int
     end: int
+    recognizer: str
 
 
 class StreamRotated(msgspec.Struct, frozen=True):
@@ -56,11 +57,15 @@ class StreamRotated(msgspec.Struct, frozen=True):
 
 
 class StreamReplaced(msgspec.Struct, frozen=True):
-    """A stream of `recognizer`, a name, continues after a fault, with so much audio sent again."""
+    """A stream of `recognizer` continues after a fault of a stream of `failed`, with so much audio sent again.
+
+    Both are names, and most often the same.
+    """
 
     reason: str
     replayed_ms: int
     recognizer: str
+    failed: str
 
 
 class RecognizerChanged(msgspec.Struct, frozen=True):
@@ -79,9 +84,10 @@ class ChangeFailed(msgspec.Struct, frozen=True):
 
 
 class AudioDropped(msgspec.Struct, frozen=True):
-    """The recognizer took audio so slowly that the ring let some go before it was sent."""
+    """`recognizer`, a name, took audio so slowly that the ring let some go before it was sent."""
 
     ms: int
+    recognizer: str
 
 
 SharedStreamEvent: TypeAlias = (

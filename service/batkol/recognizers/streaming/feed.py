@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.connection import StreamConnection
-from batkol.recognizers.streaming.options import OnWritten
 from batkol.recognizers.streaming.traits import Traits
 from batkol.speech.pacing import Pace
 from batkol.speech.passage import Passage
@@ -36,7 +36,7 @@ class AudioFeed:
         "skipped",
     )
 
-    def __init__(self, passage: Passage, *, ring: Ring, traits: Traits, on_written: OnWritten) -> None:
+    def __init__(self, passage: Passage, *, ring: Ring, traits: Traits, on_written: Callable[[float], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._passage = passage
         self._ring = ring

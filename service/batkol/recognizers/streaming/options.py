@@ -12,13 +12,13 @@ CLOSE_TIMEOUT: Final = 5.0  # seconds for the last final after the half-close
 STALL: Final = 5.0  # seconds of speech without any answer that make a stream suspect
 IMPATIENCE: Final = 2.0  # the same where another recognizer can take over, and for its opening
 
-OnWritten = Callable[[float], None]
+OnWritten = Callable[[float, str], None]
 OnRotationFailed = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingOptions:
-    """`on_written` gets the seconds from offering to writing, `on_rotation_failed` the reason and the
+    """`on_written` gets the seconds from offering to writing, `on_rotation_failed` the reason; both get the
     recognizer's name. Times in seconds."""
 
     on_written: OnWritten

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from batkol.quantity import quantity
 from batkol.recognizers.streaming.errors import NO_STREAM_FREE, Next, SpeechError
 
 
@@ -32,8 +33,8 @@ class StreamQuota:
 def no_stream_free(limit: int, *, vendor: str, setting: str) -> SpeechError:
     """Return the error of a process that uses all of its streams."""
     return SpeechError(
-        f"this process uses all of its {limit} streams to {vendor}; the call continues without streaming until a "
-        f"stream is free ({setting} sets the limit)",
+        f"this process uses all of its {quantity(limit, 'stream')} to {vendor}; the call continues without streaming "
+        f"until a stream is free ({setting} sets the limit)",
         reason=NO_STREAM_FREE,
         next_step=Next.COOL_OFF,
     )

@@ -65,7 +65,12 @@ class Stream:
         self.withdrawn = False
         """Whether the call has gone on without the stream, although it may be open by now."""
         self.answered = False
-        self._feed = AudioFeed(passage, ring=ring, traits=recognizer.traits, on_written=options.on_written)
+        self._feed = AudioFeed(
+            passage,
+            ring=ring,
+            traits=recognizer.traits,
+            on_written=lambda waited: options.on_written(waited, recognizer.name),
+        )
         self._close_timeout = options.close_timeout
         self._listener = listener
         self._log = log

@@ -259,12 +259,12 @@ class StreamChain:
         first, last, lived = error, broken, self._loop.time() - broken.opened_at
         while True:
             await self._wait_or_change(error, last, lived)
-            start = self._resume(base)
+            start = self._resume(base, last)
             stream = await self._open(start)
             if stream.error is None:
                 break
             error, last, lived = stream.error, stream, 0.0
-        self._report.replaced(first, stream, max(0, self._ring.end - start) // SAMPLES_PER_MS)
+        self._report.replaced(broken, first, stream, max(0, self._ring.end - start) // SAMPLES_PER_MS)
         return stream
 
     async def _wait_or_change(self, error: SpeechError, failed: Stream, lived: float) -> None:
@@ -281,11 +281,11 @@ class StreamChain:
             self._change(self._switch.recognizer, events.CHOSEN)
             self._switch = None
 
-    def _resume(self, base: int | None) -> int:
+    def _resume(self, base: int | None, failed: Stream) -> int:
         """Return the first sample of the next stream: no utterance waits for audio before it, within the limit."""
         needed = min(self._delegate.needed(), self._ring.end - _LEAD)
         wanted = max(self.timeline.watermark if base is None else base, needed)
         start = max(wanted, self._ring.end - self._options.replay_limit, self._ring.start)
         if start > wanted:
-            self._report.observe(events.AudioLost(wanted, start))
+            self._report.observe(events.AudioLost(wanted, start, failed.recognizer.name))
         return quiet_spot(self._ring, start, self.timeline.slack)

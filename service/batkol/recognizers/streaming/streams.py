@@ -157,7 +157,7 @@ class Streams:
         """A stream that was replaced has ended; if it was not read to its end, its last words are missing."""
         limit, heard_to = stream.passage.limit, self.timeline.watermark
         if stream.error is not None and limit is not None and heard_to < limit:
-            self._report.observe(events.AudioLost(heard_to, limit))
+            self._report.observe(events.AudioLost(heard_to, limit, stream.recognizer.name))
 
     def _deliver(self, results: list[Transcript]) -> None:
         for heard in results:

@@ -11,6 +11,7 @@ from batkol.answers import UNREADABLE, AnswerError, exchange, no_cookies
 from batkol.audio import mulaw
 from batkol.audio.wav import wav_file
 from batkol.errors import UpstreamError
+from batkol.speech.results import MOST_CHARACTERS
 from batkol.urls import without_login
 
 LARGEST: Final = 256 * 1024
@@ -109,9 +110,13 @@ def _check_status(status: int) -> None:
 
 def _text(body: bytes) -> str:
     try:
-        return _DECODER.decode(body).text.strip()
+        text = _DECODER.decode(body).text.strip()
     except UNREADABLE:
         raise _malformed() from None
+    if len(text) > MOST_CHARACTERS:
+        what = f"Whisper's text has more than {MOST_CHARACTERS} characters, which no minute of speech has"
+        raise UpstreamError(what, reason="too_large", retryable=True)
+    return text
 
 
 def _malformed(why: str = "") -> UpstreamError:

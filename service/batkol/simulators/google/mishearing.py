@@ -1,8 +1,9 @@
 """Words that the speech double gets wrong, as many as it is asked for: for measures of errors.
 
 Of so many words that all streams and requests heard, exactly that share is wrong: in turn one is another word, one is
-missing, and one has another word behind it. Two words in a row of one stream are never both wrong, so that the fewest
-changes that put the text right are as many as the words that are wrong.
+missing, and one has another word behind it. Two words in a row of one stream are never both wrong, and the other words
+are none that the built-in voice says, so that the fewest changes that put the text right are as many as the words that
+are wrong: a word too many that is also the next one, and a word missing behind that, would be one wrong word together.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from batkol.voices.marked.voice import WORDS, SpokenWord
+from batkol.voices.marked.voice import SpokenWord
+
+OTHER_WORDS: Final = ("חלון", "שולחן", "ספר", "גשם", "כיסא", "דלת", "נעל", "ענן", "מפתח", "סולם", "ציפור", "מדרגה")
+"""Words that are heard and were not said."""
 
 _ROUNDING: Final = 1e-9
 """A tenth ten times is one."""
@@ -39,7 +43,7 @@ class Mishearing:
     def wrong(self, word: SpokenWord) -> Sequence[SpokenWord]:
         """Return what is heard for a word that is misheard."""
         self.count += 1
-        other = self._draw.choice([each for each in WORDS if each != word.text])
+        other = self._draw.choice(OTHER_WORDS)
         match self.count % 3:
             case 1:
                 return (word._replace(text=other),)

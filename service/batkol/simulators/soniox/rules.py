@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.quantity import quantity
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 
 PATH: Final = "/transcribe-websocket"
@@ -188,7 +189,7 @@ def _check_format(start: StartMessage) -> None:
     if raw and start.num_channels is None:
         raise SonioxRefusalError(400, NO_CHANNELS)
     if wanted not in _SAMPLE_BYTES or start.sample_rate != SAMPLE_RATE or start.num_channels != 1:
-        raise _unplayed(f"{wanted} with {start.sample_rate} Hz and {start.num_channels} channels")
+        raise _unplayed(f"{wanted} with {start.sample_rate} Hz and {quantity(start.num_channels or 0, 'channel')}")
 
 
 def read_control(message: str) -> Control:

@@ -66,6 +66,8 @@ class SonioxDoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     revised: Fraction = 0.1
     """Share of the messages whose newest word is another one than in the end."""
+    untidy: bool = False
+    """Whether any word that is not final may be another one, or gone, and times go back or are missing."""
     spaced: Fraction = 0.125
     """Share of the words whose space is a token of its own."""
     punctuates: bool = False

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.simulators.soniox.tokens import HeardToken, Tokenizer, another_word, as_json, marker, to_ms
+from batkol.simulators.soniox.untidy import SonioxUntidiness
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.voices.marked.voice import SpokenWord
 
@@ -34,6 +35,7 @@ class SonioxTranscript:
         self._settings = settings
         self._draw = draw
         self._tokenizer = Tokenizer(settings)
+        self._untidy = SonioxUntidiness(settings, draw) if settings.untidy else None
         self._tokens: list[HeardToken] = []  # of whole words
         self._final = 0  # of these
         self._settled_until = 0
@@ -130,8 +132,13 @@ class SonioxTranscript:
         whole = [token for token in self._tokens[self._final :] if token.end <= position]
         known_until = whole[-1].end if whole else self._settled_until
         open_ones = whole + [token for token in self._shown if token.start >= known_until]
+        rest = as_json(open_ones, final=False, language=self.language)
+        if self._untidy is not None:
+            texts = self._untidy.change([token["text"] for token in rest])
+            rest = [token | {"text": text} for token, text in zip(rest, texts, strict=True) if text]
+            self._untidy.misdate([*tokens, *rest])
         return {
-            "tokens": tokens + as_json(open_ones, final=False, language=self.language),
+            "tokens": tokens + rest,
             "final_audio_proc_ms": to_ms(self._settled_until),
             "total_audio_proc_ms": to_ms(self._position),
         }

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from batkol.audio import mulaw
+from batkol.quantity import quantity
 
 FRAME: Final = 160
 """Samples in one media message: 20 ms at 8000 Hz."""
@@ -112,7 +113,7 @@ def read_wav(path: str | Path) -> bytes:
         case (7, 1, mulaw.SAMPLE_RATE, 8):
             return sound
     raise ValueError(
-        f"{path} is not mono at 8000 Hz in 16-bit PCM or mu-law (coding {coding}, {channels} channels, "
+        f"{path} is not mono at 8000 Hz in 16-bit PCM or mu-law (coding {coding}, {quantity(channels, 'channel')}, "
         f"{rate} Hz, {bits} bits). Convert it: sox {path} -r 8000 -c 1 -b 16 -e signed-integer phone.wav"
     )
 

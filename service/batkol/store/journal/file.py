@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from batkol.quantity import quantity
 from batkol.store.journal.faults import Damaged, DiskError, translated
 from batkol.store.journal.framing import Frame, unframed
 from batkol.store.journal.mark import Position, is_sound
@@ -114,7 +115,9 @@ class JournalFile:
     def verify(self, expected: Position) -> None:
         """Read every row, and compare with what there must be. Raises `Damaged`, `DiskError`."""
         if expected.last > self.position.last:
-            raise Damaged(f"{expected.last - self.position.last} rows that were committed are gone from its end")
+            gone = expected.last - self.position.last
+            which = quantity(gone, "row that was committed is", "rows that were committed are")
+            raise Damaged(f"{which} gone from its end")
         with translated():
             self._connection.execute("PRAGMA shrink_memory").fetchall()  # what the disk has, not what was read before
             self._record_bytes = 0
@@ -124,7 +127,7 @@ class JournalFile:
                 seq = found
                 self._record_bytes += len(data) + _ROW_BYTES
         if seq != self.position.last:
-            raise Damaged(f"{self.position.last - seq} rows are gone from its end")
+            raise Damaged(f"{quantity(self.position.last - seq, 'row is', 'rows are')} gone from its end")
 
     def add(self, frames: Sequence[tuple[int, bytes]], released: int) -> None:
         """Commit these frames, behind all others; delete some of what was released. Raises `DiskError`, `Damaged`."""

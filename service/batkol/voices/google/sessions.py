@@ -15,6 +15,7 @@ import grpc
 from batkol.errors import ConfigurationError
 from batkol.google_api.channel_pool import ChannelPool, OpenChannel
 from batkol.google_api.endpoint import GoogleEndpoint, GoogleService
+from batkol.quantity import quantity
 from batkol.voices.voice import VoiceError
 
 GOOGLE_HOST: Final = "texttospeech.googleapis.com"
@@ -65,8 +66,8 @@ class Sessions:
         if self.under_way >= self.limit:
             self.refused += 1
             raise VoiceError(
-                f"this process has all of its {self.limit} sessions at Google under way, and the next one was not "
-                "asked for (GCP_TTS_MAX_SESSIONS sets the limit)",
+                f"this process has all of its {quantity(self.limit, 'session')} at Google under way, and the next one "
+                "was not asked for (GCP_TTS_MAX_SESSIONS sets the limit)",
                 reason=NO_SESSION_FREE,
                 retryable=True,
             )

@@ -13,6 +13,7 @@ from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
 from batkol.recognizers.streaming.errors import Next, SpeechError
+from batkol.speech.results import MOST_CHARACTERS
 from support.google.scripted import ScriptedGoogle, SingleScript, scripted_google
 
 CODE = grpc.StatusCode
@@ -175,3 +176,15 @@ async def test_an_answer_of_megabytes_is_refused_and_is_no_quota(compression: gr
             await recognizer.recognize(SPEECH)
 
     assert (told.value.reason, told.value.retryable) == ("too_large", True)
+
+
+async def test_a_text_that_no_minute_of_speech_has_is_refused() -> None:
+    async def answer(request: Any, context: Any) -> str:
+        return "א" * (MOST_CHARACTERS + 1)
+
+    async with recognizing(answer) as (recognizer, _, _):
+        with pytest.raises(SpeechError) as told:
+            await recognizer.recognize(SPEECH)
+
+    assert (told.value.reason, told.value.retryable) == ("too_large", True)
+    assert "א" not in str(told.value)

@@ -70,7 +70,7 @@ async def stream_refused(channels: Channels) -> GoogleError:
     stream = Stream(
         Timeline(start=0).follow(0),
         recognizer=google_recognizer(channels, CONFIG),
-        options=StreamingOptions(on_written=lambda _: None),
+        options=StreamingOptions(on_written=lambda *_: None),
         ring=ring,
         listener=Unheard(),
         log=log,

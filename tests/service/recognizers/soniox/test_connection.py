@@ -1,6 +1,7 @@
 """The adapter against the double, over real sockets: audio out, portions in, keep-alive, dead sockets, refusals."""
 
 import asyncio
+import json
 import logging
 import socket
 import ssl
@@ -14,7 +15,7 @@ import pytest
 
 from batkol.recognizers.soniox.connection import SonioxConnection, SonioxEndpoint, open_session
 from batkol.recognizers.soniox.recognizer import SonioxRecognizer, traits
-from batkol.recognizers.soniox.wire import start_message
+from batkol.recognizers.soniox.wire import MOST_CHARACTERS, MOST_TOKENS, start_message
 from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.recognizers.streaming.errors import NO_STREAM_FREE, Next, SpeechError
 from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, SonioxMoment
@@ -211,6 +212,38 @@ async def test_tokens_behind_the_end_are_not_read() -> None:
         portions = await _rest(connection)
 
     assert _words(portions) == "שלום"
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["א"] * (MOST_TOKENS + 1),
+        ["א " * (MOST_CHARACTERS // 2), "אב"],
+        ["א"] * 15_000,  # more bytes than a message may have
+    ],
+    ids=["tokens", "characters", "bytes"],
+)
+async def test_a_message_that_would_keep_all_calls_waiting_ends_the_session(tokens: list[str]) -> None:
+    async with _session() as (connection, double):
+        await until(lambda: double._open)
+        (talk,) = double._open.values()
+        await talk._socket.send(json.dumps({"tokens": [{"text": text, "is_final": True} for text in tokens]}))
+        error = await _failure(connection)
+
+    assert (error.reason, error.next, error.retryable) == ("too_large", Next.REPLAY, True)
+    assert "א" not in f"{error}{error.__cause__}"
+
+
+async def test_as_many_tokens_as_a_message_may_have_are_read() -> None:
+    async with _session() as (connection, double):
+        await until(lambda: double._open)
+        (talk,) = double._open.values()
+        tokens = [{"text": " אב", "start_ms": 0, "end_ms": 0, "is_final": True, "confidence": 0.97}] * MOST_TOKENS
+        await talk._socket.send(json.dumps({"tokens": [*tokens[1:], {"text": "<fin>", "is_final": True}]}))
+        (final,) = await connection.read() or ()
+
+    assert isinstance(final, Portion)
+    assert len(final.words) == MOST_TOKENS - 1
 
 
 # -- opening -----------------------------------------------------------------------------------------------------

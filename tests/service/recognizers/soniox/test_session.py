@@ -69,6 +69,41 @@ async def test_another_session_goes_on_and_no_word_is_lost_doubled_or_misplaced(
     assert reason in [*heard.owner.replaced, *heard.owner.failures]
 
 
+_HALF_GAP = 450 * 8
+_SPOKEN = [utterance.text for utterance in AUDIO.utterances]
+
+
+def _attributed(heard: SonioxTalk) -> list[str]:
+    """The words by the utterance that their places lie in, with half of the pauses around it."""
+    assert heard.failure is None
+    return [
+        " ".join(word.text for word in heard.words if span.start - _HALF_GAP < word.place <= span.end + _HALF_GAP)
+        for span in AUDIO.utterances
+    ]
+
+
+UNTIDY = msgspec.structs.replace(SETTINGS, untidy=True, revised=0.3)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 12))])
+async def test_tokens_that_change_their_mind_and_times_that_go_back_cost_no_word(seed: int) -> None:
+    heard = await talk(AUDIO, settings=msgspec.structs.replace(UNTIDY, seed=seed))
+
+    assert _attributed(heard) == _SPOKEN
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", [SonioxFaultKind.DROP, SonioxFaultKind.ERROR])
+@pytest.mark.parametrize("seconds", [MID, BETWEEN], ids=["mid", "between"])
+async def test_nor_do_they_where_another_session_takes_over(seed: int, kind: SonioxFaultKind, seconds: float) -> None:
+    fault = _fault(kind, seconds=seconds)
+    heard = await talk(AUDIO, fault, settings=msgspec.structs.replace(UNTIDY, seed=seed))
+
+    assert _attributed(heard) == _SPOKEN
+    assert len(heard.double.records) == 2
+
+
 @pytest.mark.nightly
 async def test_a_hang_is_found_while_the_caller_speaks() -> None:
     heard = await talk(AUDIO, _fault(SonioxFaultKind.STALL), stall=0.6, speed=2)

@@ -101,7 +101,7 @@ def made(line: Line, *, flushing: bool = True) -> tuple[Stream, Listener]:
     stream = Stream(
         Timeline().follow(0),
         recognizer=vendor,
-        options=StreamingOptions(on_written=lambda _: None),
+        options=StreamingOptions(on_written=lambda *_: None),
         ring=ring,
         listener=listener,
         log=structlog.get_logger(),

@@ -13,6 +13,7 @@ from batkol.audio import mulaw
 from batkol.audio.wav import wav_file
 from batkol.errors import UpstreamError
 from batkol.recognizers.whisper.http import LARGEST, WhisperServer
+from batkol.speech.results import MOST_CHARACTERS
 from support.http.one_answer import Answer, answering, http, text
 
 SPEECH = bytes(range(256)) * 40
@@ -214,3 +215,11 @@ async def test_a_redirect_is_not_followed_with_a_callers_speech() -> None:
     error = await refusal(http("302 Found", b"", "Location: http://127.0.0.1:9/"))
 
     assert error.reason in {"http_error", "malformed"}
+
+
+async def test_a_text_that_no_minute_of_speech_has_is_refused_and_another_utterance_may_be_asked_about() -> None:
+    """A model that repeats itself without end: the server is right, and its answer is none."""
+    error = await refusal(text("כן " * MOST_CHARACTERS))
+
+    assert (error.reason, error.retryable) == ("too_large", True)
+    assert "כן" not in str(error)

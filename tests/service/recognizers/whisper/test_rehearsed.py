@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +115,11 @@ async def test_openais_own_client_can_talk_to_the_double() -> None:
 
     assert heard.text == f" {SENTENCE.text}"
     assert raised.value.status_code == 404
+
+
+def test_the_page_recommends_the_model_that_is_rehearsed() -> None:
+    page = (Path(__file__).parents[4] / "docs/accuracy.md").read_text(encoding="utf-8")
+    recommended = page.partition("## The recommended last resort")[2].partition("\n## ")[0]
+
+    assert f"WHISPER_MODEL={IVRIT}\n" in recommended
+    assert f"PRELOAD_MODELS='[\"{IVRIT}\"]'" in recommended

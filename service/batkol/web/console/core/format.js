@@ -29,9 +29,9 @@ export function moment(date) {
   return `${DAY.format(date)}, ${CLOCK.format(date)}`;
 }
 
-/** Return `1 call`, `2 calls`. */
-export function count(number, noun) {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+/** Return `1 call`, `2 calls`; `many` is by default the noun and an s. */
+export function count(number, noun, many = `${noun}s`) {
+  return `${number.toLocaleString("en")} ${number === 1 ? noun : many}`;
 }
 
 /** Return the decibels of a level between 0 and 1, from -60 up, as a part of 60. */

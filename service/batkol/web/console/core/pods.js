@@ -77,7 +77,7 @@ function sinkFaults({ sinks = {} }) {
 /** Return what waits for each sink of a status, as texts; none where the service hands no events on. */
 export function sinkLines({ sinks = {} }) {
   return Object.entries(sinks).map(([name, sink]) => {
-    const waits = sink.pending ? `${count(sink.pending, "event")} wait, the oldest for ${duration(sink.oldest_s)}` : "nothing waits";
+    const waits = sink.pending ? `${count(sink.pending, "event waits", "events wait")}, the oldest for ${duration(sink.oldest_s)}` : "nothing waits";
     return `${name} (${sink.kind} ${sink.target}): ${sink.state.replaceAll("_", " ")}, ${waits}`;
   });
 }
