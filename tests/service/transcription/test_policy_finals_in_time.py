@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from batkol.calls.hearing import hear
 
 from batkol.audio.segmenter import SegmenterSettings, SegmentQuiet
+from batkol.calls.speech_events import pass_on
 from batkol.speech.utterance import Source
 from batkol.transcription.events import FinalReady, SpeechStopped
 from batkol.transcription.streaming import FINALIZE
@@ -57,7 +57,7 @@ class Times:
 async def listening(call: VendorCall, silence_ms: int) -> AsyncIterator[None]:
     """The call is heard by the detector's scheduler; only its network and its thread are others."""
     detector = VadScheduler(LevelEngine(), thread=InlineJobs())
-    detector.open(call.ring, lambda event: hear(call.transcription, event), SegmenterSettings(silence_ms=silence_ms))
+    detector.open(call.ring, lambda event: pass_on(event, call.transcription), SegmenterSettings(silence_ms=silence_ms))
     try:
         yield
     finally:
