@@ -27,7 +27,7 @@ from load import PlacedCall, Plan, Result
 from parties import Load
 
 LIMIT_MS: Final = 330.0
-"""Of the 95th percentile, at the silence with which the recognizer's times were published."""
+"""Limit of the 95th percentile, at the silence with which the recognizer's times were published."""
 
 PUBLISHED_AT_MS: Final = 200
 SILENCES_MS: Final = (200, 300, 480)
@@ -57,10 +57,10 @@ _SPLIT: Final = 300 * SAMPLES_PER_MS
 
 
 class Asked(msgspec.Struct):
-    """What the recognizer wrote down of one call: times of its messages, in order."""
+    """One call as the recognizer wrote it down: times of its messages, in order."""
 
     flushed: list[float] = []
-    """Of messages shorter than a batch: all that is heard is sent when a pause is noticed."""
+    """Times of messages shorter than a batch: all that is heard is sent when a pause is noticed."""
     asked: list[float] = []
     answered: list[float] = []
 
@@ -107,7 +107,7 @@ class Finals(msgspec.Struct):
 
     @property
     def wrong(self) -> str:
-        """What is not as it must be; empty if all is."""
+        """The first thing that is not as it must be; empty if all is."""
         if self.finals < LEAST:
             return f"{self.finals} finals are too few: {LEAST} at least"
         if self.lost or self.extra:

@@ -44,7 +44,7 @@ class ByEar(Party):
         await self.listening(self._port)
 
     async def stats(self) -> dict[str, Any]:
-        """What it wrote down."""
+        """Return what the double wrote down."""
         async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             told: dict[str, Any] = (await http.get(f"http://127.0.0.1:{self._control_port}/stats")).json()
             return told

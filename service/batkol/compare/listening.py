@@ -22,8 +22,8 @@ from batkol.compare.hearing import REACHES, Arrival, Hearing, measure, sentence
 from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
+from batkol.transcription.final_request import FINALIZE
 from batkol.transcription.recognizers import Session
-from batkol.transcription.streaming import FINALIZE
 
 TAIL_S: Final = 4.0
 """Seconds of silence behind a sound for which a final is waited for."""

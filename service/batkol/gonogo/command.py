@@ -113,7 +113,7 @@ async def _reached(options: Options) -> AsyncIterator[Target]:
 
 
 async def _scoped(internal: Internal) -> Internal:
-    """Ask it for its pods; in a pod, which may be new, ask again for some time. Raises `ClientError`."""
+    """Ask the API for its pods; in a pod, which may be new, ask again for some time. Raises `ClientError`."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     while True:

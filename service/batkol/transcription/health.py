@@ -26,7 +26,6 @@ from batkol.transcription.vendor_check import ASK_EVERY, CheckState, VendorCheck
 
 CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check without an answer by then decides nothing
 SILENCE: Final = b"\xff" * (SAMPLE_RATE // 10)
-
 STREAMING: Final = "streaming"
 
 log = structlog.get_logger()

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.quiet import ends_loud, quiet_spot
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.recognizers.streaming.events import (
@@ -32,6 +30,7 @@ from batkol.speech.passage import Passage
 from batkol.speech.results import Transcript
 from batkol.transcription.choice import EXPECTED, FOR_GOOD, RecognizerChoice
 from batkol.transcription.events import Observe, SessionClosed, SessionOpened, StepFailed
+from batkol.transcription.final_request import FinalRequest
 from batkol.transcription.recognizers import Recognizers, Session, failure
 from batkol.transcription.streaming_step import StreamingStep
 
@@ -51,16 +50,6 @@ class Policy(Protocol):
         """No stream will answer for [start, end): its utterances need another recognizer. None: nor for later audio."""
         ...
 
-
-FINALIZE: Final = SAMPLE_RATE // 5
-"""Samples of silence behind the last one of speech after which finals are asked for: 200 ms, which vendors' published
-latencies count before that request. However late the detector reports the pause."""
-
-_CERTAIN: Final = FINALIZE - 64 * SAMPLES_PER_MS
-"""Samples before the request in which the quietest place is looked for; the 64 ms before may have a soft end."""
-
-ASK_AGAIN_S: Final = 0.032
-"""Seconds until a request for finals that would cut a word in two is considered again: a window of the detector."""
 
 SpawnNamed = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -92,7 +81,7 @@ class Streaming:
         self._speaking = False
         self._unproven = False  # a stream took over by plan, and has not answered yet
         self._unanswered: Passage | None = None  # of the newest stream, until it answers
-        self._finalize_at: float | None = None
+        self._final_request = FinalRequest(ring)
         self._session: Session | None = None
 
     @property
@@ -180,7 +169,7 @@ class Streaming:
     @property
     def deadline(self) -> float | None:
         """Time at which `tick` must run next."""
-        return self._finalize_at
+        return self._final_request.at
 
     def pause(self, since: int | None) -> None:
         """The caller is quiet since that sample, or speaks again: None.
@@ -188,22 +177,12 @@ class Streaming:
         After a moment of quiet, by the audio, a recognizer that can finalize is asked to.
         """
         able = self._session is not None and self._session.recognizer.traits.can_flush
-        if since is None or not able:
-            self._finalize_at = None
-        else:
-            missing = max(0, since + FINALIZE - self._ring.end)
-            self._finalize_at = self._loop.time() + missing / SAMPLE_RATE
+        self._final_request.schedule(since if able else None, self._loop.time())
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        if self._finalize_at is None or now < self._finalize_at:
-            return
-        if self._speaking and ends_loud(self._ring):  # the detector has not noticed yet that the caller goes on
-            self._finalize_at = now + ASK_AGAIN_S
-            return
-        self._finalize_at = None
-        if self._session is not None:  # the next word may have begun just now
-            self._session.push_audio(quiet_spot(self._ring, self._ring.end, _CERTAIN), flush=True)
+        if self._final_request.is_due(now, speaking=self._speaking) and self._session is not None:
+            self._session.push_audio(self._final_request.cut(), flush=True)
             self._session.finalize()
 
     def is_silent(self, end: int) -> bool:

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
+from batkol.quantity import quantity
 from batkol.store.postgres.faults import DB_ERRORS, error_name, is_data_error, sqlstate
 from batkol.store.postgres.remedies import remedy_of
 from batkol.web.connections import ClosingReason
@@ -68,7 +69,7 @@ def refuse_repeated(request: Request) -> None:
     counts = Counter(name for name, _ in request.query_params.multi_items())
     for name, count in counts.items():
         if count > 1:
-            raise HTTPException(422, f"{_where((name,))}: it is there {count} times, and has one value.")
+            raise HTTPException(422, f"{_where((name,))}: it has {quantity(count, 'value')}, and takes one.")
 
 
 def _of_body(error: AnyHTTPException) -> Exception:

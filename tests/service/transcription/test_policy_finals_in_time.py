@@ -15,7 +15,7 @@ from batkol.audio.segmenter import SegmenterSettings, SegmentQuiet
 from batkol.calls.speech_events import pass_on
 from batkol.speech.utterance import Source
 from batkol.transcription.events import FinalReady, SpeechStopped
-from batkol.transcription.streaming import FINALIZE
+from batkol.transcription.final_request import FINALIZE
 from batkol.vad.scheduler import VadScheduler
 from batkol.voices.marked.voice import WORDS, script
 from support.speech.policy_call import FRAME

@@ -80,7 +80,7 @@ async def test_a_parameter_that_is_there_twice_is_refused_and_not_half_taken() -
         twice = await http.get("/calls?agent=front&agent=back")
         once = await http.get("/calls?agent=front")
 
-    assert (twice.status_code, twice.json()["detail"]) == (422, "agent: it is there 2 times, and has one value.")
+    assert (twice.status_code, twice.json()["detail"]) == (422, "agent: it has 2 values, and takes one.")
     assert once.json() == "front"
 
 

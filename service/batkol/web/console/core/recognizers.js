@@ -1,6 +1,6 @@
 /** Which streaming recognizer heard what of a call: each final has its name, and none where another source gave the text. */
 
-const TOLD = 3; // names that are told one by one
+const NAMED = 3; // names that stand there one by one
 
 /** Return the names in the order in which they heard the call, as one text; an empty one where none is known. */
 export function recognizersOf(entries) {
@@ -10,7 +10,7 @@ export function recognizersOf(entries) {
       names.push(final.recognizer);
     }
   }
-  return names.length <= TOLD ? names.join(", then ") : `${names.at(-1)}, after ${names.length - 1} changes`;
+  return names.length <= NAMED ? names.join(", then ") : `${names.at(-1)}, after ${names.length - 1} changes`;
 }
 
 /** Return who heard the utterance before this one, if that was another one; else an empty text. */
