@@ -294,7 +294,7 @@ async def test_the_gauges_say_what_is_held_back_and_what_is_under_way(held: bool
     assert lines["batkol_google_streams"] == "1.0"
     assert lines["batkol_google_requests"] == "1.0"
     assert lines["batkol_google_streams_limit"] == "7.0"
-    assert lines["batkol_recognizer_streams_limit"] == "7.0"
+    assert lines["batkol_recognizer_streams_limit"] == "0.0", "the scripted recognizer has none"
 
 
 async def test_a_death_in_the_middle_of_asking_does_not_end_the_asking() -> None:

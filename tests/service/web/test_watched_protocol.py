@@ -15,7 +15,7 @@ from support.time.waiting import until
 PINGS = (0.1, 0.1)
 """Seconds, as in 20 and 20."""
 PATIENT = (0.1, 0.8)
-"""For a peer that answers: a busy machine may take its time over it."""
+"""For a peer that answers or talks: a busy machine may take its time over it."""
 
 
 @asynccontextmanager
@@ -37,8 +37,8 @@ async def talk(raw: RawWebSocket, *, seconds: float) -> int:
 
 async def test_a_peer_that_talks_and_answers_no_ping_is_heard() -> None:
     listener = Listener()
-    async with watched(listener) as raw:
-        sent = await talk(raw, seconds=4 * sum(PINGS))
+    async with watched(listener, PATIENT) as raw:
+        sent = await talk(raw, seconds=2 * sum(PATIENT))
         await until(lambda: len(listener.texts) == sent)
 
         assert listener.codes == []
