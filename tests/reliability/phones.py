@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import time
+from collections import deque
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.twilio.plan import CallPlan, new_sid
 from reliability.scenario import Talk
@@ -95,11 +97,14 @@ class OddPhone:
             await ws.send(dialing.start(self.call_sid, parameters))
             self.media_start = time.monotonic()
             self.started.set()
+            listening = asyncio.create_task(_listen(ws))  # what is not read holds back the close as well
             with suppress(ConnectionClosed):  # the service may end the call; what it closed with is seen below
                 await self._speak(ws)
                 await ws.send(dialing.stop(self.call_sid))
             async with asyncio.timeout(20):
                 await ws.wait_closed()
+            with suppress(ConnectionClosed):
+                await listening
         return [] if ws.close_code in (1000, 1001) else [f"the stream was closed with {ws.close_code}"]
 
     async def _speak(self, ws: ClientConnection) -> None:
@@ -122,6 +127,42 @@ class OddPhone:
         }
         sequence = str(number + 2 + skipped)
         return json.dumps({"event": "media", "sequenceNumber": sequence, "streamSid": "MZ1", "media": chunk})
+
+
+async def _listen(ws: ClientConnection) -> None:
+    """Play what comes by the clock, and send a mark back when what is before it has been played, until the end."""
+    loop = asyncio.get_running_loop()
+    marks: deque[tuple[asyncio.TimerHandle, str]] = deque()
+    sending: set[asyncio.Task[None]] = set()
+    played_by = 0.0
+
+    def echo(text: str) -> None:
+        sending.add(task := asyncio.ensure_future(_send(ws, text)))
+        task.add_done_callback(sending.discard)
+
+    async for message in ws:
+        received = json.loads(message)
+        match received["event"]:
+            case "media":
+                samples = len(base64.b64decode(received["media"]["payload"]))
+                played_by = max(played_by, loop.time()) + samples / SAMPLE_RATE
+            case "mark":
+                text = dialing.mark(1, received["mark"]["name"])
+                marks.append((loop.call_at(played_by, echo, text), text))
+            case "clear":
+                played_by = loop.time()
+                for timer, text in marks:
+                    if timer.when() > played_by and not timer.cancelled():
+                        timer.cancel()
+                        echo(text)
+                marks.clear()
+    for timer, _ in marks:
+        timer.cancel()
+
+
+async def _send(ws: ClientConnection, text: str) -> None:
+    with suppress(ConnectionClosed):
+        await ws.send(text)
 
 
 def phone(talk: Talk, up: Stack, base_url: str) -> Phone:
