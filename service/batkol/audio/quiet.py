@@ -9,14 +9,14 @@ import numpy as np
 from batkol.audio import mulaw
 from batkol.audio.level import window_levels
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import LOUD_DB
 
 WINDOW: Final = 160
 """Samples (20 ms) that have to be quiet."""
 
 _STEP: Final = 40
 _RECENT: Final = 50  # windows among which the loudest is looked for: a second
-_LOUD: Final = 10 ** (-LOUD_DB / 10)
+_END: Final = 5  # windows: 100 ms, longer than a consonant keeps the mouth shut
+_LOUD: Final = 10 ** (-20 / 10)  # of the loudest window; the soft parts of a word are up to 19 dB below it
 
 
 def quiet_spot(ring: Ring, at: int, slack: int) -> int:
@@ -35,7 +35,7 @@ def quietest(audio: bytes) -> int:
 
 
 def ends_loud(ring: Ring) -> bool:
-    """Whether the last 40 ms are loud beside the loudest 20 ms of the last second: in mid-word, that is."""
+    """Whether the audio ends in mid-word: 20 of the last 100 ms are within 20 dB of the loudest of the last second."""
     count = min(_RECENT, (ring.end - ring.start) // WINDOW)
     levels = window_levels(ring.read(ring.end - count * WINDOW, ring.end), WINDOW)
-    return count > 2 and max(levels[-2:]) > max(levels) * _LOUD
+    return count > _END and max(levels[-_END:]) > max(levels) * _LOUD
