@@ -15,6 +15,9 @@ latencies count before that request. However late the detector reports the pause
 ASK_AGAIN_S: Final = 0.032
 """Seconds until a request that would cut a word in two is considered again: a window of the detector."""
 
+_LOUD_FOR_S: Final = 0.5
+"""Seconds after which sound behind an utterance is taken for noise."""
+
 _CERTAIN: Final = FINALIZE - 64 * SAMPLES_PER_MS
 """Samples before the request in which the quietest place is looked for; the 64 ms before may have a soft end."""
 
@@ -22,12 +25,13 @@ _CERTAIN: Final = FINALIZE - 64 * SAMPLES_PER_MS
 class FinalRequest:
     """One per call: the next request for finals, if there is one. Times are seconds of the loop's clock."""
 
-    __slots__ = ("_ring", "at")
+    __slots__ = ("_noise_at", "_ring", "at")
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
         self.at: float | None = None
         """Time at which `is_due` must be asked next."""
+        self._noise_at = 0.0
 
     def schedule(self, since: int | None, now: float) -> None:
         """Plan the request for a caller who is quiet since that sample; None: plan none."""
@@ -35,12 +39,16 @@ class FinalRequest:
             self.at = None
         else:
             self.at = now + max(0, since + FINALIZE - self._ring.end) / SAMPLE_RATE
+            self._noise_at = self.at + _LOUD_FOR_S
 
     def is_due(self, now: float, *, speaking: bool) -> bool:
-        """Whether to ask now, which is once. While the newest sound is loud, it is asked again a little later."""
+        """Whether to ask now, which is once. While the newest sound is loud, it is asked again a little later.
+
+        The detector may not have noticed yet that the caller goes on, in the utterance or behind its end.
+        """
         if self.at is None or now < self.at:
             return False
-        if speaking and ends_loud(self._ring):  # the detector has not noticed yet that the caller goes on
+        if (speaking or now < self._noise_at) and ends_loud(self._ring):
             self.at = now + ASK_AGAIN_S
             return False
         self.at = None
