@@ -15,8 +15,8 @@ latencies count before that request. However late the detector reports the pause
 ASK_AGAIN_S: Final = 0.032
 """Seconds until a request that would cut a word in two is considered again: a window of the detector."""
 
-_LOUD_FOR_S: Final = 0.5
-"""Seconds after which sound behind an utterance is taken for noise."""
+_LOUD_FOR_S: Final = 0.3
+"""Seconds after which sound behind an utterance is taken for noise: the final still comes before an interim is promoted."""
 
 _CERTAIN: Final = FINALIZE - 64 * SAMPLES_PER_MS
 """Samples before the request in which the quietest place is looked for; the 64 ms before may have a soft end."""
