@@ -16,7 +16,7 @@ ASK_AGAIN_S: Final = 0.032
 """Seconds until a request that would cut a word in two is considered again: a window of the detector."""
 
 _LOUD_FOR_S: Final = 0.3
-"""Seconds after which sound behind an utterance is taken for noise: the final still comes before an interim is promoted."""
+"""Seconds after which sound behind an utterance is taken for noise: before an interim is promoted in its place."""
 
 _CERTAIN: Final = FINALIZE - 64 * SAMPLES_PER_MS
 """Samples before the request in which the quietest place is looked for; the 64 ms before may have a soft end."""
