@@ -34,8 +34,11 @@ def quietest(audio: bytes) -> int:
     return len(audio) - WINDOW // 2 - int(sums.argmin()) * _STEP
 
 
-def ends_loud(ring: Ring) -> bool:
-    """Whether the audio ends in mid-word: 20 of the last 100 ms are within 20 dB of the loudest of the last second."""
-    count = min(_RECENT, (ring.end - ring.start) // WINDOW)
-    levels = window_levels(ring.read(ring.end - count * WINDOW, ring.end), WINDOW)
+def is_loud(ring: Ring, until: int) -> bool:
+    """Whether the audio before a sample ends in mid-word.
+
+    That is: 20 of the last 100 ms are within 20 dB of the loudest of the last second.
+    """
+    count = min(_RECENT, max(0, until - ring.start) // WINDOW)
+    levels = window_levels(ring.read(until - count * WINDOW, until), WINDOW)
     return count > _END and max(levels[-_END:]) > max(levels) * _LOUD

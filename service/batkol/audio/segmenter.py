@@ -7,10 +7,14 @@ little for the first consonant, which an engine scores too low. All in audio tim
 Inside an open segment it also reports the first short silence, long before the hang-over is over, speech that goes on
 after it, and speech that has lasted: too long for a cough or a mm-hm. An engine goes on hearing speech for about 100 ms
 after the sound, so only windows that are loud count for that.
+
+An engine also misses speech: a soft word, or its soft part, may score too low for longer than 200 ms. So a hang-over
+that is shorter than `CERTAIN_MS` goes on, up to that, while the audio is loud.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +23,9 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 LOUD_DB: Final = 12.0
 """A window is loud if its RMS is at most so much below the loudest window so far in its segment."""
 _LOUD: Final = 10 ** (-LOUD_DB / 10)  # the same, as a factor of levels
+
+CERTAIN_MS: Final = 480
+"""Silence that ends a segment whether the audio is quiet or not: on a noisy line it never is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +39,8 @@ class SegmenterSettings:
     minimum_speech_ms: int = 96
     """Speech without a break that starts a segment: three windows of Silero. Shorter is a click."""
     silence_ms: int = 480
-    """Silence that ends a segment (hang-over): longer than the pauses between words."""
+    """Silence that ends a segment (hang-over): longer than the pauses between words. Below `CERTAIN_MS` it has to be
+    quiet, too."""
     pre_roll_ms: int = 300
     """Time between the start of a segment and its first speech window."""
     quiet_ms: int = 64
@@ -122,9 +130,13 @@ class Segmenter:
     Between a start and its end, `SegmentQuiet` and `SegmentResumed` alternate, beginning with a `SegmentQuiet`. The
     silence that ends a segment is without one where the window that makes it quiet is the one that ends it. `settings`
     may be replaced at any time and counts from the next window on.
+
+    `is_loud` says whether the audio before a sample is too loud for a silence; without it no audio is. It is asked once
+    a window at most, and only where a segment would end in less than `CERTAIN_MS`.
     """
 
     __slots__ = (
+        "_is_loud",
         "_last_speech_end",
         "_lasted",
         "_levels_to",
@@ -139,8 +151,9 @@ class Segmenter:
         "settings",
     )
 
-    def __init__(self, settings: SegmenterSettings) -> None:
+    def __init__(self, settings: SegmenterSettings, is_loud: Callable[[int], bool] = lambda _: False) -> None:
         self.settings = settings
+        self._is_loud = is_loud
         self._open = False
         self._sounding = False  # the previous window was speech: the lower threshold holds
         self._run_start = 0  # where the unbroken run of speech windows began
@@ -236,12 +249,15 @@ class Segmenter:
         if not self._open:
             return ()
         silent = until - self._last_speech_end
-        if silent >= self.settings.silence_ms * SAMPLES_PER_MS:
+        if silent >= self.settings.silence_ms * SAMPLES_PER_MS and not self._may_go_on(silent, until):
             return self._ended(until)
         if self._quiet or silent < self.settings.quiet_ms * SAMPLES_PER_MS:
             return ()
         self._quiet = True
         return (SegmentQuiet(at=self._last_speech_end, decided_at=until),)
+
+    def _may_go_on(self, silent: int, until: int) -> bool:
+        return silent < CERTAIN_MS * SAMPLES_PER_MS and self._is_loud(until)
 
     def _ended(self, decided_at: int) -> tuple[SpeechEvent, ...]:
         self._open = False

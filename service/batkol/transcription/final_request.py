@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.quiet import ends_loud, quiet_spot
+from batkol.audio.quiet import is_loud, quiet_spot
 from batkol.audio.ring import Ring
 
 FINALIZE: Final = SAMPLE_RATE // 5
@@ -48,7 +48,7 @@ class FinalRequest:
         """
         if self.at is None or now < self.at:
             return False
-        if (speaking or now < self._noise_at) and ends_loud(self._ring):
+        if (speaking or now < self._noise_at) and is_loud(self._ring, self._ring.end):
             self.at = now + ASK_AGAIN_S
             return False
         self.at = None

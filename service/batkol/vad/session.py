@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
 from typing import Protocol
 
 import structlog
 
+from batkol.audio.quiet import is_loud
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
 from batkol.live.tuning import Tuning
@@ -35,7 +37,7 @@ class VadSession:
     def __init__(self, host: VadHost, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
         self._host = host
         self._on_speech = on_speech
-        self._segmenter = Segmenter(settings)
+        self._segmenter = Segmenter(settings, partial(is_loud, ring))
         self.ring = ring
         self.refresh: Callable[[], None] | None = None
         """Brings the ring up to date; called before each round."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio import mulaw
-from batkol.audio.quiet import WINDOW, ends_loud, quietest
+from batkol.audio.quiet import WINDOW, is_loud, quietest
 from batkol.audio.ring import Ring
 from batkol.voices.marked.voice import WORDS, say
 
@@ -58,7 +58,7 @@ def test_an_end_is_loud_beside_the_loudest_of_the_last_second(audio: bytes, loud
     ring = Ring(capacity=80_000)
     ring.append(audio)
 
-    assert ends_loud(ring) is loud
+    assert is_loud(ring, ring.end) is loud
 
 
 def test_every_moment_in_a_word_is_in_mid_word() -> None:
@@ -72,5 +72,5 @@ def test_every_moment_in_a_word_is_in_mid_word() -> None:
         for at in range(0, len(spoken), WINDOW):
             ring.append(spoken[at : at + WINDOW])
             moments += 1
-            assert ends_loud(ring), (word, at)
+            assert is_loud(ring, ring.end), (word, at)
     assert moments > 500

@@ -127,6 +127,35 @@ def test_settings_change_in_the_middle_of_speech() -> None:
     assert run(segmenter, [0.0], start=10 * WINDOW) == [SpeechEnded(at=5 * WINDOW, decided_at=11 * WINDOW)]
 
 
+@pytest.mark.parametrize(
+    ("silence_ms", "loud_until", "ends_at"),
+    [
+        (200, 0, 12),
+        (200, 16, 17),
+        (200, 100, 20),
+        (480, 100, 20),
+        (600, 100, 24),
+    ],
+    ids=["quiet", "quiet again", "loud for good", "by default", "longer than by default"],
+)
+def test_a_short_silence_ends_only_where_it_is_quiet_and_a_long_one_anywhere(
+    silence_ms: int, loud_until: int, ends_at: int
+) -> None:
+    segmenter = Segmenter(replace(SETTINGS, silence_ms=silence_ms), lambda until: until <= loud_until * WINDOW)
+
+    events = run(segmenter, [0.9] * 5 + [0.0] * 30)
+
+    assert events[1:] == [SpeechEnded(at=5 * WINDOW, decided_at=ends_at * WINDOW)]
+
+
+def test_a_word_that_is_missed_in_a_short_silence_is_in_the_utterance() -> None:
+    segmenter = Segmenter(replace(SETTINGS, silence_ms=200), lambda until: until < 14 * WINDOW)
+
+    assert boundaries(run_whole(segmenter, [0.9] * 5 + [0.0] * 8 + [0.9] * 5)) == [
+        SpeechStarted(at=0, speech_at=0, decided_at=3 * WINDOW)
+    ]
+
+
 def test_booleans_are_decisions() -> None:
     assert len(run(Segmenter(SETTINGS), [True] * 3 + [False] * 20)) == 2
 

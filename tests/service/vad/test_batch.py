@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from batkol.audio import mulaw
 from batkol.audio.level import window_levels
+from batkol.audio.quiet import is_loud
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentLasted, SpeechEvent
 from batkol.vad.batch import BatchPart, PartLevels, gather, score
@@ -50,8 +52,10 @@ def mulaw_of(sounds: Sequence[Sound], window: int = WINDOW) -> bytes:
 
 
 def at_once(audio: bytes, settings: SegmenterSettings) -> list[SpeechEvent]:
-    """Return the events of a segmenter that is given every window's level."""
-    segmenter, events = Segmenter(settings), list[SpeechEvent]()
+    """Return the events of a segmenter that is given every window's level, and has all of the audio."""
+    ring, events = Ring(capacity=10 * 8000), list[SpeechEvent]()
+    ring.append(audio)
+    segmenter = Segmenter(settings, partial(is_loud, ring))
     for number, level in enumerate(window_levels(audio, WINDOW)):
         start = number * WINDOW
         events += segmenter.append_score(float(audio[start] & 1), start, start + WINDOW, level=level)

@@ -10,7 +10,7 @@ from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, Soniox
 from batkol.simulators.soniox.rules import SonioxRefusalError
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.voices.marked.voice import script
-from support.soniox.heard import HeardSession
+from support.soniox.heard import MESSAGE, HeardSession
 
 FIRST, SECOND = ("שלום", "כתובת", "חשבון"), ("פגישה", "מחר")
 AUDIO = script((FIRST, SECOND), gap_ms=1200)
@@ -95,6 +95,16 @@ def test_finalize_makes_all_final_and_says_so_while_the_session_goes_on() -> Non
         "is_final",
     }
     assert asked_at == pytest.approx(len(ONE.mulaw) / 8000)
+
+
+@pytest.mark.parametrize("messages", range(8, 20))
+def test_tokens_that_are_about_to_be_final_by_themselves_do_not_hold_up_a_finalize(messages: int) -> None:
+    session = HeardSession(SonioxDoubleSettings(finalize_s=0.05, final_after_ms=1000))
+    session.speak(AUDIO.mulaw[: messages * MESSAGE])
+    session.send(FINALIZE)
+    session.pass_time(0.051)
+
+    assert session.final_text.endswith("<fin>")
 
 
 def test_silence_that_was_sent_already_is_not_waited_for_again() -> None:
