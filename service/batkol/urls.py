@@ -13,6 +13,7 @@ OWN_PATHS: Final = ("/twilio/voice", "/twilio/status", "/twilio/stream-status", 
 _WORD: Final = re.compile(r"[^\s\"'<>\\]+")
 _AUTHORITY: Final = re.compile(r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _LONGEST_LABEL: Final = 63
+_HIGHEST_PORT: Final = 65535
 
 
 def masked(value: str) -> str:
@@ -54,16 +55,14 @@ def check_http(url: str) -> None:
         raise ValueError(
             "is ambiguous; percent-encode its user and password (/ is %2F, # is %23, ? is %3F, @ is %40, a space %20)"
         )
-    host = _AUTHORITY.fullmatch(authority.rpartition("@")[2])
-    if host is None or int((host.group(2) or ":0")[1:]) > 65535 or not _is_host(host.group(1)):
-        raise ValueError("has no valid host or no port from 0 to 65535")
+    if not _is_authority(authority.rpartition("@")[2]):
+        raise ValueError("has no valid host or no port from 1 to 65535")
 
 
 def check_endpoint(endpoint: str) -> None:
     """Raises `ValueError`, a sentence that quotes nothing, for what is no `host:port`."""
-    host = _AUTHORITY.fullmatch(endpoint)
-    if host is None or host.group(2) is None or int(host.group(2)[1:]) > 65535 or not _is_host(host.group(1)):
-        raise ValueError("must be host:port, with no scheme, path, user or password")
+    if not _is_authority(endpoint, with_port=True):
+        raise ValueError("must be host:port, with a port from 1 to 65535 and no scheme, path, user or password")
 
 
 def check_api_base(url: str) -> None:
@@ -91,6 +90,15 @@ def base_url(url: str) -> str:
             right = url[: -len(own)].rstrip("/")
             raise ValueError(f"must end before {own}, which the service appends itself; set it to {right}")
     return url
+
+
+def _is_authority(text: str, *, with_port: bool = False) -> bool:
+    """Whether it is a host, and a port or, unless one is needed, none. A port does not begin with 0."""
+    found = _AUTHORITY.fullmatch(text)
+    if found is None or not _is_host(found[1]):
+        return False
+    port = found[2]
+    return not with_port if port is None else port[1] != "0" and int(port[1:]) <= _HIGHEST_PORT
 
 
 def _is_host(text: str) -> bool:

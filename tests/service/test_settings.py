@@ -506,6 +506,41 @@ def test_a_url_is_absolute_and_has_a_host(monkeypatch: pytest.MonkeyPatch, name:
     assert "Zq7" not in sentence
 
 
+ADDRESSES = {
+    **{f"{name}_URL": "https://AT/v1" for name in ("PUBLIC_BASE", "OVERFLOW", "TWILIO_API", "ANSWERER", "VOICE")},
+    "WHISPER_URL": "http://AT",
+    "SONIOX_URL": "wss://AT/transcribe-websocket",
+    "TRACE_URL": "https://AT/{trace_id}",
+    "DATABASE_URL": "postgresql://u:p@AT/d",
+    "GCP_STT_ENDPOINT": "AT",
+    "GCP_TTS_ENDPOINT": "AT",
+    "FLEET_PEERS": "AT",
+    "CONSOLE_AGENTS": '{"sales": "https://AT/console/"}',
+    "ANSWERERS": '{"b": {"kind": "openai", "model": "m", "url": "https://AT/v1"}}',
+    "VOICES": '{"b": {"kind": "openai", "model": "m", "url": "https://AT/v1"}}',
+    "TOOLS": '[{"name": "book", "url": "https://AT/"}]',
+    "SINKS": '{"bus": {"kind": "nats", "url": "nats://AT"}}',
+}
+"""Every setting with an address in it."""
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_port_that_there_is_not_is_refused_by_the_name_of_its_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for port in ("0", "65536", "99999", "abc", "-1"):
+        sentence = refusal(monkeypatch, **{name: ADDRESSES[name].replace("AT", f"host.example:{port}")})
+
+        assert f"  {name}: " in sentence
+        assert "port" in sentence, sentence
+
+
+def test_every_setting_with_an_address_is_among_them() -> None:
+    named = {name.upper() for name in Settings.model_fields if name.endswith(("_url", "_endpoint", "_peers"))}
+
+    assert named - ADDRESSES.keys() == set()
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [

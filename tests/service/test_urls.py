@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from batkol.urls import OWN_PATHS, base_url, check_http, masked, masked_in, without_login
+from batkol.urls import OWN_PATHS, base_url, check_endpoint, check_http, masked, masked_in, without_login
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,9 @@ def test_a_login_is_taken_out_of_a_url_unescaped() -> None:
     assert without_login("http://h/x") == ("http://h/x", None)
 
 
-@pytest.mark.parametrize("url", ["http://h", "https://u:p%2F@h:1/x?y=1", "http://[::1]:8000", "https://h.example./"])
+@pytest.mark.parametrize(
+    "url", ["http://h", "https://u:p%2F@h:1/x?y=1", "http://[::1]:8000", "https://h.example./", "http://h:65535"]
+)
 def test_a_url_that_can_be_read_is_taken(url: str) -> None:
     check_http(url)
 
@@ -57,13 +59,27 @@ def test_a_url_that_can_be_read_is_taken(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "h", "ftp://h", "http://", "http://h:x", "http://h:70000", "http://u:a/b@h", "http://a b", "http://a..b",
+        "h", "ftp://h", "http://", "http://:80", "http://h:x", "http://h:", "http://h:0", "http://h:00", "http://h:080",
+        "http://h:65536", "http://h:-1", "http://h:99999", "http://u:a/b@h", "http://a b", "http://a..b",
         "http://.a", "http://" + 64 * "a" + ".example",
     ],
 )  # fmt: skip
 def test_a_url_that_cannot_is_not(url: str) -> None:
     with pytest.raises(ValueError, match=r"must be|percent-encode|no valid host"):
         check_http(url)
+
+
+@pytest.mark.parametrize("endpoint", ["h:1", "h.example.:443", "[::1]:8000", "h:65535"])
+def test_an_endpoint_has_a_host_and_a_port(endpoint: str) -> None:
+    check_endpoint(endpoint)
+
+    assert httpx.URL(f"http://{endpoint}").port in (1, 443, 8000, 65535)
+
+
+@pytest.mark.parametrize("endpoint", ["", "h", "h:", ":1", "h:0", "h:65536", "h:x", "h:080", "http://h:1", "h:1/x"])
+def test_what_has_not_is_no_endpoint(endpoint: str) -> None:
+    with pytest.raises(ValueError, match="a port from 1 to 65535"):
+        check_endpoint(endpoint)
 
 
 @pytest.mark.parametrize("own", [*OWN_PATHS, "/Twilio/Voice"])

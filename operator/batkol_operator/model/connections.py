@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.endpoint import HostPort, plaintext_rule
+from batkol_operator.model.address import AUTHORITY, WITH_HOST, HostPort, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed, listed_by
 from batkol_operator.model.secret_key import SecretKey
 
-_BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # visible ASCII without " # ? and @
-_API_URL: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!$->A-~]*)?$"
+_BASE_URL: Final = f"^https?://{AUTHORITY}(/[!$->A-~]*)?$"  # a path of visible ASCII without " # ? and @
+_API_URL: Final = r"^https?://[^\s/?#@]+(/[!$->A-~]*)?$"
 _PLAIN_TWILIO: Final = r"(?i)^http://([^/:]+[.])?twilio[.]com(:[0-9]+)?(/.*)?$"
 _OWN_PATH: Final = "(?i)/twilio/(voice|status|stream-status|media)/*$"
 
@@ -51,7 +51,7 @@ class TwilioRestApi(ResourcePart):
         pattern=r"^AC[0-9a-f]{32}$",
         description="SID of the account that the calls belong to. A change rolls the pods.",
     )
-    url: str | None = Field(
+    url: Annotated[str, WITH_HOST] | None = Field(
         None,
         min_length=1,
         max_length=1024,
@@ -87,10 +87,11 @@ class Twilio(ResourcePart):
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
-            cel=f"self.publicBaseUrl.matches('{_BASE_URL}')",
+            cel=f"self.publicBaseUrl.matches(r'{_BASE_URL}')",
             holds=lambda part: re.fullmatch(_BASE_URL, part.public_base_url) is not None,
-            message="must be https://host[/path] (http:// in development), without a query or a fragment, "
-            "which Twilio drops from a stream's URL, and without a user, white space or non-ASCII characters",
+            message="must be https://host[:port][/path] (http:// in development), with a port from 1 to 65535, "
+            "without a query or a fragment, which Twilio drops from a stream's URL, and without a user, white space or "
+            "non-ASCII characters",
             field=".publicBaseUrl",
         ),
         ResourceRule(
@@ -188,7 +189,7 @@ class AgentConsole(ResourcePart):
     agent: str = Field(
         min_length=1, max_length=63, pattern=r"^[!-~]+$", description="Name of the agent, as the console shows it."
     )
-    url: str = Field(
+    url: Annotated[str, WITH_HOST] = Field(
         max_length=2048,
         pattern=r"^https?://[^\s@]+$",
         description="Address of its console as browsers reach it, such as `https://sales.example.com/console/`.",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.endpoint import HostPort, plaintext_rule
+from batkol_operator.model.address import WITH_HOST, HostPort, plaintext_rule
 from batkol_operator.model.one_line import OneLine
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 from batkol_operator.model.secret_key import SecretKey
@@ -31,7 +31,7 @@ PhraseHint = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # 
 class Whisper(ResourcePart):
     """A server with OpenAI's `/v1/audio/transcriptions`, used when Google gives no answer."""
 
-    url: str = Field(
+    url: Annotated[str, WITH_HOST] = Field(
         max_length=2048,
         pattern=r"^https?://[^\s?#]+$",
         description="Base URL of the server, without `/v1`, such as `http://whisper.speech:8000`.",
@@ -47,7 +47,7 @@ class Soniox(ResourcePart):
     """The account with Soniox, for the recognizers whose names begin with `soniox/`."""
 
     api_key_secret_ref: SecretKey = Field(description="Secret key with the key of the Soniox Console.")
-    url: str = Field(
+    url: Annotated[str, WITH_HOST] = Field(
         "wss://stt-rt.soniox.com/transcribe-websocket",
         max_length=2048,
         pattern=r"^wss?://[^\s?#@]+$",

@@ -8,12 +8,13 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from batkol_operator.model.address import AUTHORITY
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 from batkol_operator.model.secret_key import SecretKey
 from batkol_operator.model.speakers import KEY_CHANGE, Reference
 
-_HTTP: Final = "^https?://"
-_NATS: Final = "^(nats|tls)://[^,/?]+(,(nats|tls)://[^,/?]+)*$"
+_HTTP: Final = rf"^https?://{AUTHORITY}([/?]|$)"
+_NATS: Final = rf"^(nats|tls)://{AUTHORITY}(,(nats|tls)://{AUTHORITY})*$"
 
 SinkUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^(https?|nats|tls)://[^\s#@]+$")]
 Subject = Annotated[
@@ -44,16 +45,16 @@ class SinkSpec(ResourcePart):
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
-            cel=f"self.kind != 'Webhook' || self.url.matches('{_HTTP}')",
+            cel=f"self.kind != 'Webhook' || self.url.matches(r'{_HTTP}')",
             holds=lambda part: part.kind is not SinkKind.WEBHOOK or re.search(_HTTP, part.url) is not None,
-            message="must begin with https:// (or http://) when `kind` is Webhook",
+            message="must be https://host[:port] (or http://) when `kind` is Webhook, with a port from 1 to 65535",
             field=".url",
         ),
         ResourceRule(
-            cel=f"self.kind != 'NATS' || self.url.matches('{_NATS}')",
+            cel=f"self.kind != 'NATS' || self.url.matches(r'{_NATS}')",
             holds=lambda part: part.kind is not SinkKind.NATS or re.search(_NATS, part.url) is not None,
             message="must be nats://host[:port], or tls://host[:port] with TLS, when `kind` is NATS; several are "
-            "separated by commas",
+            "separated by commas, and a port is from 1 to 65535",
             field=".url",
         ),
         ResourceRule(

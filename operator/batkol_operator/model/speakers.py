@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
+from batkol_operator.model.address import WITH_HOST
 from batkol_operator.model.one_line import OneLine
 from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.secret_key import SecretKey
@@ -18,7 +19,7 @@ _NAME: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _OPENAI: Final = "OpenAI"
 """The kind, of answerers and of voices, that is a server with OpenAI's API."""
 
-ServerUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^\s?#@]+$")]
+ServerUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^\s?#@]+$"), WITH_HOST]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NAME)]
 
 KEY_CHANGE: Final = (

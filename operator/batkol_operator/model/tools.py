@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
+from batkol_operator.model.address import WITH_HOST
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 from batkol_operator.model.secret_key import SecretKey
 
@@ -66,7 +67,7 @@ class ToolSpec(ResourcePart):
     description: str = Field(
         "", max_length=1000, description="Live. What the tool is for and when to call it, for the model."
     )
-    url: str | None = Field(
+    url: Annotated[str, WITH_HOST] | None = Field(
         None,
         min_length=1,
         max_length=2048,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
+from batkol_operator.model.address import WITH_HOST
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by, not_both
 from batkol_operator.model.secret_key import SecretKey
 
@@ -92,7 +93,7 @@ class CallsSpec(ResourcePart):
         description="Time that a stopping pod waits for its calls to end by themselves, in seconds. A change "
         "rolls the pods.",
     )
-    overflow_url: str | None = Field(
+    overflow_url: Annotated[str, WITH_HOST] | None = Field(
         None,
         max_length=2048,
         pattern=_HTTP_URL,
@@ -130,7 +131,7 @@ class Telemetry(ResourcePart):
         ),
     )
 
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: Annotated[str, WITH_HOST] | None = Field(
         None,
         max_length=2048,
         pattern=_HTTP_URL,
@@ -143,7 +144,7 @@ class Telemetry(ResourcePart):
         "a token. A change of the reference rolls the pods; a change of the Secret takes effect in pods that start "
         "after it.",
     )
-    trace_url: str | None = Field(
+    trace_url: Annotated[str, WITH_HOST] | None = Field(
         None,
         max_length=2048,
         pattern=r"^https?://[^\s@{}]+\{trace_id\}[^\s@{}]*$",
@@ -227,7 +228,7 @@ class Scaling(ResourcePart):
         description="HorizontalPodAutoscaler needs an adapter that serves `batkol_calls_active` as a pods metric; "
         "ScaledObject needs KEDA and `prometheusUrl`.",
     )
-    prometheus_url: str | None = Field(
+    prometheus_url: Annotated[str, WITH_HOST] | None = Field(
         None,
         max_length=2048,
         pattern=_HTTP_URL,

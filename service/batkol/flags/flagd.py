@@ -35,7 +35,7 @@ from typing import Any
 import grpc
 import structlog
 from openfeature.contrib.provider.flagd import FlagdProvider
-from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.contrib.provider.flagd.config import DEFAULT_PORT_IN_PROCESS, ResolverType
 from openfeature.contrib.provider.flagd.resolvers import InProcessResolver
 from openfeature.contrib.provider.flagd.resolvers.process.connector.grpc_watcher import GrpcWatcher
 from openfeature.event import ProviderEventDetails
@@ -46,6 +46,7 @@ from batkol.flags.core import BoundedCore
 from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
 from batkol.live.source import FLAGS
 from batkol.status import RefusedDefinition
+from batkol.urls import check_endpoint
 
 LEAST_KEEPALIVE_MS = 30_000  # flagd's enforcement policy: faster pings are answered with GOAWAY
 _JOIN_S = 2.0
@@ -63,8 +64,9 @@ class InProcessFlagd(FlagdProvider):
     """flagd's definitions, evaluated here. Reads the `FLAGD_*` variables as the official provider does."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Raises `ConfigurationError` for a mode other than in-process, or a number that is none."""
+        """Raises `ConfigurationError` for a mode other than in-process, an address or a number that is none."""
         _check_mode(environ)
+        _check_address(environ)
         try:
             super().__init__(
                 resolver_type=ResolverType.IN_PROCESS,
@@ -172,6 +174,21 @@ def _check_mode(environ: Mapping[str, str]) -> None:
         )
     if mode != "in-process":
         raise ConfigurationError("FLAGD_RESOLVER must be in-process, or unset.")
+
+
+def _check_address(environ: Mapping[str, str]) -> None:
+    for name in ("FLAGD_SYNC_PORT", "FLAGD_PORT"):
+        try:
+            if port := environ.get(name):
+                check_endpoint(f"localhost:{port.strip()}")
+        except ValueError:
+            raise ConfigurationError(f"{name} must be a port from 1 to 65535.") from None
+    try:
+        check_endpoint(f"{environ.get('FLAGD_HOST', 'localhost')}:{DEFAULT_PORT_IN_PROCESS}")
+    except ValueError:
+        raise ConfigurationError(
+            "FLAGD_HOST must be a host name or an IP address (IPv6 in brackets). The port is FLAGD_SYNC_PORT."
+        ) from None
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:

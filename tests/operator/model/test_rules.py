@@ -43,7 +43,7 @@ NO_SHARE = "spec.streaming.rolloutPercent: may not be specified when `mode` is n
 API = {"accountSid": "AC" + "0" * 32}
 KEY = {"name": "n", "key": "k"}
 OWN_TWIML = "spec.twilio.ownTwiml: needs a `streamSecretRef`, or `restApi`"
-URL = "spec.twilio.publicBaseUrl: must be https://host[/path]"
+URL = "spec.twilio.publicBaseUrl: must be https://host[:port][/path]"
 OWN = "spec.twilio.publicBaseUrl: must end before `/twilio/voice`"
 TAG = "spec.image.tag: may not be specified when `digest`"
 REPOSITORY = "spec.image.repository: must be specified together with"
@@ -302,7 +302,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a", {"sinks": [SINK]}, NO_STORE),
     ("a", {"sinks": [NATS]}, NO_STORE),
     ("a", {"sinks": [{**NATS, "partials": True}]}, NO_STORE),
-    ("a", sinks({**SINK, "url": "nats://bus"}), "spec.sinks[0].url: must begin with https:// (or http://) when"),
+    ("a", sinks({**SINK, "url": "nats://bus"}), "spec.sinks[0].url: must be https://host[:port] (or http://) when"),
     ("a", sinks({**NATS, "url": "https://bus"}), f"spec.sinks[0].{NATS_URL}"),
     ("a", sinks(SINK, {**NATS, "url": "nats://a,http://b"}), f"spec.sinks[1].{NATS_URL}"),
     ("a", sinks({**NATS, "url": "nats://a/b"}), f"spec.sinks[0].{NATS_URL}"),

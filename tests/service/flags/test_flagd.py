@@ -79,8 +79,8 @@ async def started() -> Flags:
     return flags
 
 
-def test_a_port_that_is_no_number_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLAGD_SYNC_PORT", "eight")
+def test_a_number_that_is_none_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAGD_DEADLINE_MS", "eight")
 
     with pytest.raises(ConfigurationError, match=r"FLAGD_\* variables"):
         InProcessFlagd()
@@ -220,6 +220,9 @@ async def test_definitions_of_many_megabytes_are_refused_in_so_many_words(
         ({"FLAGD_OFFLINE_FLAG_SOURCE_PATH": "/flags.json"}, "FLAGS_PROVIDER=live"),
         ({"FLAGD_RESOLVER": "telepathy"}, "must be in-process"),
         ({"FLAGD_KEEP_ALIVE_TIME_MS": "soon"}, "whole number of milliseconds"),
+        *(({"FLAGD_SYNC_PORT": port}, "FLAGD_SYNC_PORT must be a port") for port in ("0", "65536", "eight", "-1")),
+        ({"FLAGD_PORT": "99999"}, "FLAGD_PORT must be a port from 1 to 65535"),
+        *(({"FLAGD_HOST": host}, "FLAGD_HOST must be a host name") for host in ("", "flagd:8015", "::1")),
     ],
 )
 def test_what_would_harm_calls_is_refused_with_a_sentence(environ: dict[str, str], says: str) -> None:

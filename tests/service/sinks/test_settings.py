@@ -140,7 +140,10 @@ def a_nats(**fields: Any) -> dict[str, Any]:
             a_nats(url="nats://bus,"),
             ("a: url must be nats://host[:port], or tls://host[:port] with TLS; several are separated by commas"),
         ),
-        (a_nats(url="nats://bus/x"), "a: url must be host:port, with no scheme, path, user or password"),
+        (
+            a_nats(url="nats://bus/x"),
+            "a: url must be host:port, with a port from 1 to 65535 and no scheme, path, user or password",
+        ),
         (
             a_nats(url="nats://T0KEN@bus"),
             ("a: url has a user, a password or a token; put it into a variable, and name that in credentialsEnv"),

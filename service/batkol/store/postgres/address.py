@@ -94,11 +94,8 @@ def _until(text: str, ends: str) -> tuple[str, str]:
 
 def _unreadable(what: str) -> ConfigurationError:
     return ConfigurationError(
-        (
-            f"DATABASE_URL has {what}, so the end of the password is unclear. Percent-encode the user and the "
-            f"password (/ is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25, a space %20): {_FORM}"
-        )
-        + _FORM
+        f"DATABASE_URL has {what}, so the end of the password is unclear. Percent-encode the user and the "
+        f"password (/ is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25, a space %20): {_FORM}"
     )
 
 
