@@ -165,7 +165,8 @@ async def test_alerts_fire_as_pods_crash_and_monitors_and_the_operator_go(
     of_the_agent = {"agent_namespace": VOICE, "agent": NAME}
     assert unseen == {"alertname": "BatkolPodsNotScraped", "severity": "warning", **of_the_agent}
     assert unready.items() >= {"alertname": "BatkolAgentsNotReady", "severity": "critical", **of_the_agent}.items()
-    assert down == {"alertname": "BatkolOperatorDown", "severity": "warning"}
+    of_the_operator_gone = {"namespace": SYSTEM, "job": f"{SYSTEM}/batkol-operator"}
+    assert down == {"alertname": "BatkolOperatorDown", "severity": "warning", **of_the_operator_gone}
 
 
 @asynccontextmanager

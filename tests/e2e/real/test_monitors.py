@@ -109,7 +109,8 @@ async def test_what_prometheus_operator_makes_of_our_monitors_finds_every_pod_an
         assert unseen == {"alertname": "BatkolPodsNotScraped", "severity": "warning", **of_the_agent}
         assert unscaled == {"alertname": "BatkolScalingNotActive", "severity": "warning", **of_the_agent}
         assert unready.items() >= {"alertname": "BatkolAgentsNotReady", "severity": "critical", **of_the_agent}.items()
-        assert down == {"alertname": "BatkolOperatorDown", "severity": "warning"}
+        of_the_operator = {"namespace": NAMESPACE, "job": f"{NAMESPACE}/batkol-operator"}
+        assert down == {"alertname": "BatkolOperatorDown", "severity": "warning", **of_the_operator}
 
 
 async def called(pods: PodProcesses) -> None:
