@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
 from hypothesis import given
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
+from batkol.flags.context import CallContext
+from batkol.flags.flags import Flags
 from batkol.live.flag_definitions import parse_definitions
 from batkol_operator.model.agent import SpecError
 from batkol_operator.resources.flags import replies, summary
 from batkol_operator.resources.live import live_files
+from support.chart.files import LOADER
+from support.live.directory import following
 from support.operators.agents import agent, document, sample, specs, unadmitted
 from support.properties import few_by_day
 
@@ -187,3 +194,38 @@ def test_a_flag_of_the_owners_own_says_who_is_answered() -> None:
 def test_an_agent_that_does_not_reply_has_no_flag_of_replies() -> None:
     assert "agent-replies" not in json.loads(live_files(agent().spec).flags)["flags"]
     assert replies(agent().spec) == ""
+
+
+PAGE = (Path(__file__).parents[3] / "docs/flags.md").read_text("utf-8")
+
+
+async def test_the_page_s_soniox_by_caller_reaches_these_callers_and_nobody_else(tmp_path: Path) -> None:
+    """From the page by the API server and the operator to the service's own answer."""
+    (shown,) = re.findall(r"^```yaml\n(spec:.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    spec = yaml.load(shown, LOADER)["spec"]
+    files = live_files(agent(**spec).spec)
+    (tmp_path / "flags.json").write_text(files.flags)
+    (tmp_path / "tuning.json").write_text(files.tuning)
+    names = tuple(spec["recognition"]["order"])
+
+    async with following(tmp_path) as live:
+        flags = await Flags.start(fallback=False, recognizers=lambda: live.tuning.recognizers, live=live)
+        assert live.status().refusals == ()
+        callers = [VIP, PEST, ANYBODY, ""]
+        calls = [CallContext(call_sid=f"CA{at}", agent="reception", from_=caller) for at, caller in enumerate(callers)]
+        heard = [flags.recognizer(call) for call in calls]
+        streams = [flags.streaming(call).enabled for call in calls]
+        await flags.close()
+
+    assert live.tuning.recognizers == names == ("google-v1/default", "soniox/stt-rt-v5")
+    assert heard == ["soniox/stt-rt-v5", "soniox/stt-rt-v5", "google-v1/default", "google-v1/default"]
+    assert streams == [True] * 4
+
+
+def test_every_definition_on_the_page_is_taken_as_it_stands() -> None:
+    shown = [json.loads(each) for each in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
+    flags = [each for each in shown if "flags" in each]
+    refused = [parse_definitions(json.dumps(each).encode())[1] for each in flags]
+
+    assert (len(shown), len(flags)) == (3, 2)
+    assert refused == [()] * len(flags)
