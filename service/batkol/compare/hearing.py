@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -66,11 +65,11 @@ def sentence(error: UpstreamError) -> str:
 
 
 def measure(
-    speech: KnownSpeech, arrivals: Sequence[Arrival], closed_ms: float = math.inf
+    speech: KnownSpeech, arrivals: Sequence[Arrival], unasked: int | None = None
 ) -> tuple[str, Latencies, bool]:
     """Return the text of what arrived, its latencies, and whether it is unfinished.
 
-    A final that came after the session was closed was made by that.
+    The first `unasked` arrivals came before the session was closed; None: all of them. A later final was made by that.
     """
     shown, states = ShownText(), list[tuple[float, list[str]]]()
     for arrival in arrivals:
@@ -80,7 +79,7 @@ def measure(
     said = [word.normal for word in words(speech.said)]
     latencies = Latencies(
         first_interims=_first_interims(speech, arrivals),
-        finals=_finals(speech, [each for each in arrivals if each.at_ms < closed_ms]),
+        finals=_finals(speech, arrivals[:unasked]),
         right=next((at - end_ms for at, normal in states if said and normal == said), None),
         settled=_settled(states, end_ms),
     )

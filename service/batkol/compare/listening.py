@@ -7,7 +7,6 @@ the sound, as on a line, until the final with the last word has come, or for `TA
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
@@ -72,7 +71,8 @@ class _SoundPlayback:
         self.late_ms = 0.0
         self.fault: str | None = None
         self.why = ""
-        self.closed_ms = math.inf
+        self.unasked = 0
+        """Arrivals before the session was closed. No moment tells: the final for which it was closed has the same."""
         self._session = open_session(self._take, self._ring, self._lose)
         self._session.set_silent(quiet=True)
 
@@ -82,7 +82,7 @@ class _SoundPlayback:
             tasks.create_task(self._own_session(), name="compare.session")
             await self._play(until, stop_when_answered=stop_when_answered)
             self._session.push_audio(self._ring.end, flush=True)
-            self.closed_ms = self._now_ms()
+            self.unasked = len(self.arrivals)
             await self._session.close()
 
     @property
@@ -172,7 +172,7 @@ async def listen(
     """Have a session hear a sound; return what it heard, or its fault. Cancelling it ends the session."""
     playback = _SoundPlayback(speech, open_session, pace=pace)
     await playback.run(len(speech.mulaw) + int(tail_s * SAMPLE_RATE), stop_when_answered=True)
-    text, latencies, unfinished = measure(speech, playback.arrivals, playback.closed_ms)
+    text, latencies, unfinished = measure(speech, playback.arrivals, playback.unasked)
     return Hearing(
         text=text,
         latencies=latencies,

@@ -196,12 +196,12 @@ def test_an_agent_that_does_not_reply_has_no_flag_of_replies() -> None:
     assert replies(agent().spec) == ""
 
 
-PAGE = (Path(__file__).parents[3] / "docs/flags.md").read_text("utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 async def test_the_page_s_soniox_by_caller_reaches_these_callers_and_nobody_else(tmp_path: Path) -> None:
     """From the page by the API server and the operator to the service's own answer."""
-    (shown,) = re.findall(r"^```yaml\n(spec:.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```yaml\n(spec:.*?)^```", (DOCS / "flags.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
     spec = yaml.load(shown, LOADER)["spec"]
     files = live_files(agent(**spec).spec)
     (tmp_path / "flags.json").write_text(files.flags)
@@ -222,10 +222,11 @@ async def test_the_page_s_soniox_by_caller_reaches_these_callers_and_nobody_else
     assert streams == [True] * 4
 
 
-def test_every_definition_on_the_page_is_taken_as_it_stands() -> None:
-    shown = [json.loads(each) for each in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
-    flags = [each for each in shown if "flags" in each]
-    refused = [parse_definitions(json.dumps(each).encode())[1] for each in flags]
+@pytest.mark.parametrize(("page", "definitions"), [("flags.md", 2), ("soniox.md", 1)])
+def test_every_definition_on_a_page_is_taken_as_it_stands(page: str, definitions: int) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    shown = re.findall(r"^(?:```json|cat > \S+ <<EOF)\n(.*?)^(?:```|EOF)", text, re.MULTILINE | re.DOTALL)
+    flags = [each for each in shown if "flags" in json.loads(each)]
 
-    assert (len(shown), len(flags)) == (3, 2)
-    assert refused == [()] * len(flags)
+    assert len(flags) == definitions
+    assert [parse_definitions(each.encode())[1] for each in flags] == [()] * definitions

@@ -66,7 +66,7 @@ def test_a_text_that_is_never_right_has_no_time_for_that_and_one_without_a_final
 
 def test_a_final_that_came_because_the_session_was_closed_is_text_and_no_time() -> None:
     arrivals = [Arrival(900.0, heard("שלום", 0, 500, final=True))]
-    text, times, unfinished = measure(speech("שלום", (0, 500)), arrivals, closed_ms=800.0)
+    text, times, unfinished = measure(speech("שלום", (0, 500)), arrivals, unasked=0)
 
     assert (text, unfinished) == ("שלום", False)
     assert times.finals == ()

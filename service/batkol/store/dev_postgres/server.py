@@ -83,8 +83,8 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """The server's `DATABASE_URL`."""
-        return f"postgresql://{USER}@/postgres?host={quote(str(self._sockets))}&port={self._port or 5432}"
+        """The server's `DATABASE_URL`, without an `@`, so that the log shows it whole: it has no password."""
+        return f"postgresql:///postgres?host={quote(str(self._sockets))}&port={self._port or 5432}&user={USER}"
 
     @property
     def address(self) -> Address:

@@ -12,6 +12,8 @@ import pytest
 from batkol.errors import ConfigurationError
 from batkol.store.dev_postgres import server
 from batkol.store.dev_postgres.server import Embedded, passing
+from batkol.store.postgres.address import address
+from batkol.urls import masked_in
 from support.postgres.server import copy_data
 from support.postgres.sql import sql
 
@@ -147,3 +149,11 @@ async def test_it_starts_beside_the_variables_of_another_server(folder: Path, mo
         assert await sql(server.address, "SELECT 1 AS one") == [{"one": 1}]
     finally:
         server.stop()
+
+
+def test_its_address_can_be_copied_out_of_the_log(empty_folder: Path) -> None:
+    """What has an `@` may have a password, and is masked there."""
+    url = Embedded(empty_folder).url
+
+    assert masked_in(f"url={url}") == f"url={url}"
+    assert address(url) == address(f"postgresql://postgres@/postgres?{url.partition('?')[2].partition('&user')[0]}")
