@@ -82,8 +82,8 @@ async def measured(speech: Sequence[KnownSpeech]) -> tuple[list[HeardSpeech], li
             gcp_stt_insecure=True,
         )
         recognizers = await open_recognizers([NAME], settings, stack)
-        heard = await hear_all(speech, recognizers, at_once=4, probed=frozenset())
-        return heard, double.stats()["streams"]
+        run = await hear_all(speech, recognizers, at_once=4, probed=frozenset())
+        return list(run.speech), double.stats()["streams"]
 
 
 async def main(count: int) -> None:

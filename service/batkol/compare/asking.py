@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.compare.hearing import Hearing, Latencies, sentence
+from batkol.compare.hearing import Hearing, of_answers, sentence
 from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.errors import UpstreamError
 from batkol.transcription.recognizers import Recognizer
@@ -36,9 +36,10 @@ async def ask(speech: KnownSpeech, recognizer: Recognizer) -> Hearing:
         except UpstreamError as error:
             return Hearing(heard_s=heard / SAMPLE_RATE, fault=error.reason, why=sentence(error))
         finals.append((clock() - asked_at) * 1000 + decided_ms)
+    text = " ".join(text.strip() for text in texts if text.strip())
     return Hearing(
-        text=" ".join(text.strip() for text in texts if text.strip()),
-        latencies=Latencies(finals=tuple(finals)),
+        text=text,
+        latencies=of_answers(speech, text, finals),
         heard_s=heard / SAMPLE_RATE,
     )
 

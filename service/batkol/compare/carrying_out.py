@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -25,8 +26,16 @@ from batkol.compare.spans import find_spans
 from batkol.compare.stored_calls import read_corrected_calls
 from batkol.compare.table import faults, show
 from batkol.errors import ConfigurationError
+from batkol.paths import in_full
 from batkol.settings import Settings
+from batkol.terminal_text import without_steering
 from batkol.vad.factory import create
+
+INTERRUPTED: Final = 130
+"""The exit code of a comparison that was interrupted; reports are of what was heard by then."""
+
+ENDED_EARLY: Final = 2
+"""The exit code of a comparison that ended because a recognizer heard nothing any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,27 +56,52 @@ class CompareOptions:
 
 
 async def carry_out(options: CompareOptions, out: Console, notes: Console) -> int:
-    """Compare, print the tables and write the reports; returns 0. Raises `ConfigurationError` before anything costs."""
+    """Compare, write the reports and print the tables; returns the exit code.
+
+    Raises `ConfigurationError` before anything costs; and afterwards if nothing can be compared, or a report not be
+    written: the tables are printed all the same. When it is cancelled it ends with what was heard by then.
+    """
     channel = _channel(options.channel)
-    for file in (options.json, options.html):
-        if file is not None:
-            check_writable(file)
+    _check_reports(options)
     settings = read_settings()
     async with AsyncExitStack() as stack:
         recognizers = await open_recognizers(options.names, settings, stack)
         speech = await _speech(options, channel, _finder(settings), notes)
-        comparison = await _compare(options, speech, recognizers, notes)
+        comparison, interrupted = await _compare(options, speech, recognizers, notes)
     if not comparison.compared:
-        raise ConfigurationError(
-            "\n  ".join(("no sound was heard by every recognizer, so nothing is compared:", *faults(comparison)))
-        )
+        why = ("no sound was heard by every recognizer, so nothing is compared:", *faults(comparison))
+        if not interrupted:
+            raise ConfigurationError("\n  ".join(why))
+        notes.print(*why, sep="\n  ", markup=False, soft_wrap=True)
+        return INTERRUPTED
+    unwritten = _write_reports(options, comparison)
     show(comparison, out)
-    made_at = datetime.now(UTC)
-    if options.json is not None:
-        write(options.json, report_json(comparison, made_at))
-    if options.html is not None:
-        write(options.html, report_html(comparison, made_at))
-    return 0
+    if unwritten:
+        raise ConfigurationError("\n  ".join(unwritten))
+    if interrupted:
+        return INTERRUPTED
+    return ENDED_EARLY if comparison.ended_early else 0
+
+
+def _check_reports(options: CompareOptions) -> None:
+    files = [file for file in (options.json, options.html) if file is not None]
+    for file in files:
+        check_writable(file)
+    if len({in_full(file) for file in files}) < len(files):
+        raise ConfigurationError("--json and --html are one file: give each report a name of its own.")
+
+
+def _write_reports(options: CompareOptions, comparison: Comparison) -> list[str]:
+    """Write the reports; return what is wrong with those that could not be written."""
+    made_at, unwritten = datetime.now(UTC), []
+    for file, content in ((options.json, report_json), (options.html, report_html)):
+        if file is None:
+            continue
+        try:
+            write(file, content(comparison, made_at))
+        except ConfigurationError as error:
+            unwritten.append(str(error))
+    return unwritten
 
 
 def _channel(name: str) -> Channel:
@@ -96,22 +130,22 @@ async def _speech(options: CompareOptions, channel: Channel, find: FindSpans, no
         raise ConfigurationError(
             "name the speech to compare on: a folder or list with texts, or --recordings for calls of the store."
         )
+
+    def note(line: str) -> None:
+        notes.print(without_steering(line), markup=False, soft_wrap=True)
+
     if options.source is not None:
-        return read_known_speech(options.source, find_spans=find, channel=channel)
+        return await read_known_speech(options.source, find_spans=find, channel=channel, note=note)
     if options.recordings is None:
         raise AssertionError("one of the two is named")
     calls = await read_corrected_calls(options.database_url)
-    return calls.with_recordings(
-        options.recordings,
-        find_spans=find,
-        channel=channel,
-        note=lambda line: notes.print(line, markup=False, soft_wrap=True),
-    )
+    return await calls.with_recordings(options.recordings, find_spans=find, channel=channel, note=note)
 
 
 async def _compare(
     options: CompareOptions, speech: Sequence[KnownSpeech], recognizers: Sequence[ComparedRecognizer], notes: Console
-) -> Comparison:
+) -> tuple[Comparison, bool]:
+    """Return the comparison, and whether it was interrupted."""
     streaming = sum(each.streams for each in recognizers)
     probes = options.probes if streaming else 0
     heard = within(
@@ -126,11 +160,13 @@ async def _compare(
     names = [each.name for each in recognizers]
     notes.print(f"comparing {', '.join(names)} on {len(heard)} of {len(speech)} sounds", markup=False)
     with notes.status("") as status:
-        hearings = await hear_all(
+        run = await hear_all(
             heard,
             recognizers,
             at_once=options.at_once,
             probed=chosen_probes(heard, probes, seed),
             on_heard=lambda done, of: status.update(f"{done} of {of} heard"),
         )
-    return compared(hearings, names, {name: price_of(name) for name in names}, seed=seed)
+    prices = {name: price_of(name) for name in names}
+    comparison = compared(run.speech, names, prices, seed=seed, planned=len(heard), ended_early=run.ended_early)
+    return comparison, run.interrupted

@@ -48,7 +48,11 @@ Budget = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(metavar="NUMBER", help="Compare a random part that fits the budget: one number gives one part."),
+    typer.Option(
+        metavar="NUMBER",
+        callback=lambda number: number if number is None else bounded(0)(number),
+        help="Compare a random part that fits the budget: one number gives one part.",
+    ),
 ]
 Side = Annotated[
     str,
@@ -89,9 +93,9 @@ def compare(
 
     Recognizers are set by the environment variables of `batkol serve`.
 
-    They hear the speech in real time at 8 kHz, and vendors charge for it.
+    They hear the speech in real time at 8 kHz, and vendors charge for it. Ctrl-C ends it with a report of what was heard.
 
-    Exit code 0: it was compared, whatever came out; 2: it could not be.
+    Exit code 0: it was compared, whatever came out; 2: it could not be, or not to the end; 130: Ctrl-C.
     """
     os.environ["OTEL_METRICS_EXPORTER"] = "none"  # what is compared is no call of the service's
     import structlog

@@ -110,6 +110,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Confidence of each interval of a difference; several pairs together have `CONFIDENCE`."""
     late_ms: float
     """The latest that this machine was with a frame of any sound."""
+    planned: int
+    """Sounds that were to be heard."""
+    ended_early: str = ""
+    """The reason why not all of them were, in a sentence; empty if they were."""
 
     @property
     def compared(self) -> Sequence[HeardSpeech]:
@@ -123,9 +127,15 @@ def scored(speech: KnownSpeech, hearings: Mapping[str, Hearing]) -> HeardSpeech:
 
 
 def compared(
-    heard: Sequence[HeardSpeech], names: Sequence[str], prices: Mapping[str, PublishedPrice | None], *, seed: int
+    heard: Sequence[HeardSpeech],
+    names: Sequence[str],
+    prices: Mapping[str, PublishedPrice | None],
+    *,
+    seed: int,
+    planned: int | None = None,
+    ended_early: str = "",
 ) -> Comparison:
-    """Return the outcome of a comparison."""
+    """Return the outcome of a comparison. `planned`: the sounds that were to be heard, by default those that were."""
     common = [each for each in heard if each.is_compared]
     pairs = list(combinations(names, 2))
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(pairs))
@@ -136,6 +146,8 @@ def compared(
         speech=heard,
         confidence=confidence,
         late_ms=max(late, default=0.0),
+        planned=len(heard) if planned is None else planned,
+        ended_early=ended_early,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -10,7 +11,7 @@ import msgspec
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.compare.known_speech import KnownSpeech
 from batkol.compare.normalisation import words
-from batkol.compare.shown_text import ShownText
+from batkol.compare.shown_text import ShownState, ShownText
 from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
 
@@ -21,11 +22,21 @@ REACHES: Final = 300 * SAMPLES_PER_MS
 """Samples before the end of speech from which a final has the last word: a detector hears some 100 ms after it."""
 
 
+LAST_WORD_MS: Final = 3000.0
+"""Milliseconds before the end of speech from which the text shown is compared with what was said: an hour of speech has
+thousands of texts, and each takes as long to compare as it is long."""
+
+
 class Arrival(NamedTuple):
     """A transcript, and when it came: milliseconds since the sound began."""
 
     at_ms: float
     heard: Transcript
+
+
+class _Shown(NamedTuple):
+    at_ms: float
+    state: ShownState
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,21 +80,27 @@ def measure(
 ) -> tuple[str, Latencies, bool]:
     """Return the text of what arrived, its latencies, and whether it is unfinished.
 
-    The first `unasked` arrivals came before the session was closed; None: all of them. A later final was made by that.
+    `unasked`: the number of arrivals before the session was closed, None for all; a final behind them was made by
+    that. The clock cannot tell: a loop's own may stand still from the last final to the close.
     """
-    shown, states = ShownText(), list[tuple[float, list[str]]]()
+    shown, states = ShownText(), list[_Shown]()
     for arrival in arrivals:
         shown.take(arrival.heard)
-        states.append((arrival.at_ms, [word.normal for word in words(shown.text)]))
+        states.append(_Shown(arrival.at_ms, shown.state))
     end_ms = speech.end / SAMPLES_PER_MS
-    said = [word.normal for word in words(speech.said)]
     latencies = Latencies(
         first_interims=_first_interims(speech, arrivals),
         finals=_finals(speech, arrivals[:unasked]),
-        right=next((at - end_ms for at, normal in states if said and normal == said), None),
+        right=_right(states, _normal(speech.said), end_ms),
         settled=_settled(states, end_ms),
     )
     return shown.text, latencies, shown.unfinished
+
+
+def of_answers(speech: KnownSpeech, text: str, finals: Sequence[float]) -> Latencies:
+    """Return the latencies of a text that single requests gave, which is shown when the last of them is answered."""
+    last = finals[-1] if finals and _normal(text) else None
+    return Latencies(finals=tuple(finals), settled=last, right=last if _normal(text) == _normal(speech.said) else None)
 
 
 def _first_interims(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[float, ...]:
@@ -106,12 +123,26 @@ def _finals(speech: KnownSpeech, arrivals: Sequence[Arrival]) -> tuple[float, ..
     return tuple(times)
 
 
-def _settled(states: Sequence[tuple[float, list[str]]], end_ms: float) -> float | None:
-    if not states or not states[-1][1]:
+def _right(states: Sequence[_Shown], said: Sequence[str], end_ms: float) -> float | None:
+    """Return when all that was said was shown first: not long before its last word was spoken."""
+    if not said:
         return None
-    settled = states[-1][0]
-    for at, normal in reversed(states):
-        if normal != states[-1][1]:
+    begin = max(0, bisect_left(states, end_ms - LAST_WORD_MS, key=lambda shown: shown.at_ms) - 1)
+    return next((each.at_ms - end_ms for each in states[begin:] if _normal(each.state.text) == said), None)
+
+
+def _settled(states: Sequence[_Shown], end_ms: float) -> float | None:
+    text = states[-1].state.text if states else ""
+    last = _normal(text)
+    if not last:
+        return None
+    settled = states[-1].at_ms
+    for each in reversed(states):
+        if (shown := each.state.text) != text and _normal(shown) != last:
             break
-        settled = at
+        settled = each.at_ms
     return settled - end_ms
+
+
+def _normal(text: str) -> list[str]:
+    return [word.normal for word in words(text)]

@@ -49,7 +49,7 @@ _SHORTEST: Final = 3
 """Letters of a number that carries a prefix; `שש` is none."""
 
 _SMALL: Final = {**_UNITS, **_TEN, **_TENS, **_HUNDRED}
-"""The words that carry a prefix here. Of the others some are words of their own with it, as מאלף."""
+"""Numbers below 1000, which carry a prefix here, and so does 2000. Others are words of their own with it, as מאלף."""
 
 _FEWEST_HUNDREDS: Final = 3
 
@@ -85,7 +85,7 @@ def _number(words: Sequence[str]) -> tuple[str, _Found | None]:
         return "", found
     for length in (1, 2):
         prefix, rest = words[0][:length], words[0][length:]
-        if rest in _SMALL and len(rest) >= _SHORTEST and _PREFIXES.fullmatch(prefix):
+        if (rest in _SMALL or rest == _TWO_THOUSAND) and len(rest) >= _SHORTEST and _PREFIXES.fullmatch(prefix):
             return prefix, _below_million([rest, *words[1:]])
     return "", None
 
@@ -96,7 +96,7 @@ def _below_million(words: Sequence[str]) -> _Found | None:
         return _below_1000(words)
     rest = words[thousands.taken :]
     more = _joined_by_vav(rest, _below_1000)
-    if more is None and _hundreds(rest) is not None:
+    if more is None and rest and (rest[0] in _TENS or _hundreds(rest) is not None):
         more = _below_1000(rest)
     return thousands if more is None else _Found(thousands.value + more.value, thousands.taken + more.taken)
 

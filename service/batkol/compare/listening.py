@@ -72,7 +72,7 @@ class _SoundPlayback:
         self.fault: str | None = None
         self.why = ""
         self.unasked = 0
-        """Arrivals before the session was closed. No moment tells: the final for which it was closed has the same."""
+        """Arrivals until the session was closed."""
         self._session = open_session(self._take, self._ring, self._lose)
         self._session.set_silent(quiet=True)
 
@@ -172,7 +172,8 @@ async def listen(
     """Have a session hear a sound; return what it heard, or its fault. Cancelling it ends the session."""
     playback = _SoundPlayback(speech, open_session, pace=pace)
     await playback.run(len(speech.mulaw) + int(tail_s * SAMPLE_RATE), stop_when_answered=True)
-    text, latencies, unfinished = measure(speech, playback.arrivals, playback.unasked)
+    arrived = (playback.arrivals, playback.unasked)
+    text, latencies, unfinished = await asyncio.to_thread(measure, speech, *arrived)  # other sounds are being played
     return Hearing(
         text=text,
         latencies=latencies,

@@ -44,6 +44,8 @@ class ComparedRecognizer:
     name: str
     open_session: OpenSession | None = None
     single: Recognizer | None = None
+    at_once: int = 0
+    """Sounds that it may hear at once; 0: any number."""
     pace: float = 1.0
     """Speed of a played sound in times real time; tests go faster."""
 
@@ -93,12 +95,16 @@ async def open_recognizers(
             streaming[name] = streaming_step(name, settings, google).recognizer
     made = {
         **{
-            name: ComparedRecognizer(name, open_session=_opener(recognizers, each, settings.stt_batch_ms))
+            name: ComparedRecognizer(
+                name,
+                open_session=_opener(recognizers, each, settings.stt_batch_ms),
+                at_once=each.traits.concurrency,
+            )
             for name, each in streaming.items()
         },
         **{name: ComparedRecognizer(name, single=each) for name, each in single.items()},
     }
-    return [made[name] for name in (names or made)]
+    return [made[name] for name in dict.fromkeys(names or made)]
 
 
 def _refuse_unknown(name: str, settings: Settings, known: Sequence[str]) -> None:
@@ -132,7 +138,7 @@ class _WholeSound:
 
     def observe(self, event: StreamEvent) -> None:
         if isinstance(event, AudioLost | AudioDropped):
-            self._lose("audio_lost", "A stretch of the sound was not answered by any stream.")
+            self._lose("audio_lost", _LOST)
 
 
 def _opener(recognizers: Recognizers, recognizer: StreamingRecognizer, batch_ms: int) -> OpenSession:
@@ -151,5 +157,10 @@ def _opener(recognizers: Recognizers, recognizer: StreamingRecognizer, batch_ms:
 
     return open_session
 
+
+_LOST: Final = (
+    "Its streams broke or hung, and none answered a stretch of the sound: its vendor's fault, or the network's. "
+    "Compare again, fewer at once (--at-once)."
+)
 
 _log: Any = structlog.get_logger()

@@ -5,6 +5,7 @@ It has no script, and its policy lets none run: what recognizers heard is text f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
@@ -14,8 +15,11 @@ from batkol import __version__
 from batkol.compare.alignment import PairKind, WordPair
 from batkol.compare.comparison import Comparison, HeardSpeech
 from batkol.compare.report_style import STYLE
-from batkol.compare.table import TIMES, cost, lines, percent, percents, quantiles
+from batkol.compare.table import TIMES, cost, lines, percent, percents, quantiles, was_right
 from batkol.quantity import quantity
+
+_RIGHT_TO_LEFT: Final = re.compile("[\u05d0-\u05f2\u0620-\u06ff]")
+"""Letters of Hebrew, Yiddish and Arabic."""
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -94,13 +98,17 @@ def _times(comparison: Comparison) -> str:
         (
             each.name,
             *(quantiles(each.times.get(name)) for _, name in TIMES),
+            was_right(each, comparison),
             f"{each.heard_minutes:.1f}",
             cost(each),
             each.price.source if each.price else "",
         )
         for each in comparison.recognizers
     )
-    titles = ("recognizer", *(title for title, _ in TIMES), "minutes heard", "cost", "source of the price")
+    titles = (
+        "recognizer", *(title for title, _ in TIMES), "sounds that were right", "minutes heard", "cost",
+        "source of the price",
+    )  # fmt: skip
     return _table("Times in ms, median / 95th percentile, and cost", titles, rows)
 
 
@@ -130,8 +138,14 @@ def _speech(each: HeardSpeech) -> str:
     group = "" if each.speech.group == each.speech.name else f" · {escape(each.speech.group)}"
     return (
         f"<section>\n<h3><bdi>{escape(each.speech.name)}</bdi>{group}</h3>\n<dl>\n<dt>said</dt>\n"
-        f'<dd dir="auto">{escape(each.speech.said) or "<i>nothing</i>"}</dd>\n{heard}</dl>\n</section>\n'
+        f'<dd dir="{_direction(each)}">{escape(each.speech.said) or "<i>nothing</i>"}</dd>\n{heard}</dl>\n</section>\n'
     )
+
+
+def _direction(each: HeardSpeech) -> str:
+    """Return the direction of all texts of a sound: one that begins with a Latin word or is wrong has no other one."""
+    texts = (each.speech.said, *(hearing.text for hearing in each.hearings.values()))
+    return "rtl" if any(_RIGHT_TO_LEFT.search(text) for text in texts) else "auto"
 
 
 def _hearing(each: HeardSpeech, name: str) -> str:
@@ -143,7 +157,7 @@ def _hearing(each: HeardSpeech, name: str) -> str:
     counts = scored.counts
     return (
         f"<dt>{title} <small>{counts.errors} of {counts.words}</small></dt>\n"
-        f'<dd dir="auto" class="heard">{marked}</dd>\n'
+        f'<dd dir="{_direction(each)}" class="heard">{marked}</dd>\n'
     )
 
 

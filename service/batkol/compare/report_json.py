@@ -22,6 +22,8 @@ def report_json(comparison: Comparison, made_at: datetime) -> bytes:
         "batkol": __version__,
         "made_at": made_at.isoformat(timespec="seconds"),
         "prices_as_of": AS_OF,
+        "planned": comparison.planned,
+        "ended_early": comparison.ended_early,
         "sounds": len(comparison.speech),
         "compared": len(comparison.compared),
         "late_ms": round(comparison.late_ms, 1),

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from batkol.speech.results import Transcript
+
+
+class ShownState(NamedTuple):
+    """The text at one moment, as its parts: it takes no more room for being long, and is put together when it is read."""
+
+    finals: Sequence[Transcript]
+    """The finals of the whole sound, in the order in which they came; the first `number` of them are shown."""
+    number: int
+    interims: tuple[Transcript, ...]
+
+    @property
+    def text(self) -> str:
+        """The text in order of time."""
+        finals = sorted(self.finals[: self.number], key=lambda each: each.start)
+        return " ".join(each.text.strip() for each in (*finals, *self.interims))
 
 
 class ShownText:
@@ -10,18 +28,18 @@ class ShownText:
 
     def __init__(self) -> None:
         self._finals: list[Transcript] = []
-        self._interims: list[Transcript] = []
+        self._interims: tuple[Transcript, ...] = ()
 
     def take(self, heard: Transcript) -> None:
         """Show a transcript: a final in the place of the interims of its audio, an interim in that of later ones."""
         if heard.final:
-            self._interims = [each for each in self._interims if each.start >= heard.end]
+            self._interims = tuple(each for each in self._interims if each.start >= heard.end)
             if heard.text.strip():
                 self._finals.append(heard)
         else:
-            self._interims = [each for each in self._interims if each.start < heard.start]
+            self._interims = tuple(each for each in self._interims if each.start < heard.start)
             if heard.text.strip():
-                self._interims.append(heard)
+                self._interims += (heard,)
 
     @property
     def unfinished(self) -> bool:
@@ -29,7 +47,11 @@ class ShownText:
         return bool(self._interims)
 
     @property
+    def state(self) -> ShownState:
+        """The text that is shown now; what comes later does not change it."""
+        return ShownState(self._finals, len(self._finals), self._interims)
+
+    @property
     def text(self) -> str:
         """The text in order of time."""
-        finals = sorted(self._finals, key=lambda each: each.start)
-        return " ".join(each.text.strip() for each in (*finals, *self._interims))
+        return self.state.text

@@ -6,20 +6,19 @@ caller, which need not begin with the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from batkol.compare.known_speech import KnownSpeech
-from batkol.compare.reading import Channel, FindSpans, read_sound
+from batkol.compare.reading import Channel, FindSpans, Note, note_oddities, read_sound
 from batkol.errors import ConfigurationError
 from batkol.paths import is_file, is_folder
 from batkol.store.correcting import MOST, reading_store
 from batkol.store.postgres.corrections import corrected_calls
 from batkol.store.postgres.queries import utterances_of
 from batkol.store.postgres.reading import rows
-
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class CorrectedCalls:
     unfinished: Mapping[str, int]
     """Utterances without a correction, by call SID."""
 
-    def with_recordings(
+    async def with_recordings(
         self, folder: Path, *, find_spans: FindSpans, channel: Channel, note: Note
     ) -> list[KnownSpeech]:
         """Return the calls that have a recording. Raises `ConfigurationError` for none; notes what is left out."""
@@ -42,13 +41,16 @@ class CorrectedCalls:
                 f"one, too: batkol correct {sid} --rest-as-heard"
             )
         found = {sid: folder / f"{sid}.wav" for sid in self.said}
-        speech = []
+        speech, mixed = [], 0
         for sid, file in found.items():
+            await asyncio.sleep(0)
             if not is_file(file):
                 note(f"{sid} is left out: there is no {file}.")
                 continue
             sound = read_sound(file, channel)
-            speech.append(KnownSpeech(sid, sid, self.said[sid], sound, find_spans(sound)))
+            mixed += sound.is_mixed
+            speech.append(KnownSpeech(sid, sid, self.said[sid], sound.mulaw, find_spans(sound.mulaw)))
+        note_oddities(speech, mixed, note)
         if not speech:
             raise ConfigurationError(
                 f"no call of the store is corrected to the end and has a recording in {folder}: correct calls with "

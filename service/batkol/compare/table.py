@@ -24,7 +24,7 @@ TIMES: Final = (
 def show(comparison: Comparison, out: Console) -> None:
     """Print the tables and the verdicts."""
     out.print(_errors(comparison.recognizers))
-    out.print(_times(comparison.recognizers))
+    out.print(_times(comparison))
     for line in lines(comparison):
         out.print(line, markup=False)
 
@@ -32,13 +32,18 @@ def show(comparison: Comparison, out: Console) -> None:
 def lines(comparison: Comparison) -> Sequence[str]:
     """Return the verdicts, and what a reader must know of the figures."""
     said = []
+    if comparison.ended_early:
+        said.append(
+            f"The comparison ended early: {len(comparison.compared)} of {quantity(comparison.planned, 'sound')} count. "
+            f"{comparison.ended_early}"
+        )
     for each in comparison.differences:
         interval = f", interval {points(each.interval)}" if each.interval else ""
         difference = f"{each.difference * 100:+.1f} points of word error rate{interval}"
         said.append(f"{each.sentence} ({each.first} less {each.second}: {difference})")
     faulty = len(comparison.speech) - len(comparison.compared)
     if faulty:
-        said.append(f"{faulty} of {len(comparison.speech)} sounds do not count, for a recognizer failed:")
+        said.append(f"{faulty} of {len(comparison.speech)} sounds do not count, for a recognizer did not hear them:")
         said += faults(comparison)
     if comparison.late_ms > LATE_MS:
         said.append(
@@ -80,17 +85,18 @@ def _errors(recognizers: Sequence[RecognizerOutcome]) -> Table:
     return table
 
 
-def _times(recognizers: Sequence[RecognizerOutcome]) -> Table:
+def _times(comparison: Comparison) -> Table:
     table = Table(title="Times in ms, median / 95th percentile, and cost")
     table.add_column("recognizer")
     for title, _ in TIMES:
         table.add_column(title, justify="right")
-    table.add_column("minutes heard", justify="right")
+    table.add_column("was right", justify="right")
+    table.add_column("minutes", justify="right")
     table.add_column("cost", justify="right")
-    for each in recognizers:
+    for each in comparison.recognizers:
         times = (quantiles(each.times.get(name)) for _, name in TIMES)
-        table.add_row(each.name, *times, f"{each.heard_minutes:.1f}", cost(each))
-    table.caption = "First text: from the beginning of speech. The others: from its end."
+        table.add_row(each.name, *times, was_right(each, comparison), f"{each.heard_minutes:.1f}", cost(each))
+    table.caption = "First text: from the beginning of speech, the others from its end; right text, where it was right."
     return table
 
 
@@ -114,8 +120,14 @@ def quantiles(times: Quantiles | None) -> str:
     return "" if times is None else f"{times.p50:.0f} / {times.p95:.0f}"
 
 
+def was_right(outcome: RecognizerOutcome, comparison: Comparison) -> str:
+    """Return in how many sounds the shown text was ever exactly what was said."""
+    right = outcome.times.get("right")
+    return f"{right.number if right else 0} of {len(comparison.compared)}"
+
+
 def cost(outcome: RecognizerOutcome) -> str:
     """Return the cost as it is shown: of this comparison, and of an hour of calls."""
     if outcome.price is None or outcome.cost is None:
         return "no list price"
-    return f"${outcome.cost:.2f} (${outcome.price.per_minute * 60:.2f} an hour)"
+    return f"${outcome.cost:.2f}, ${outcome.price.per_minute * 60:.2f} an hour"

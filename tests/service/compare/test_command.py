@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from batkol.errors import ConfigurationError
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.server import SpeechDouble
 from batkol.voices.marked.voice import say
-from support.process.commands import ran
+from support.process.commands import command, ran
+from support.time.waiting import until
 
 
 @pytest.fixture
@@ -80,6 +83,40 @@ async def test_where_no_sound_was_heard_by_all_the_reason_is_said(sounds: Path, 
         await compare(CompareOptions(source=sounds, names=("google-v1/default",), at_once=8))
 
 
+async def test_ctrl_c_ends_it_with_the_reports_of_what_was_heard(
+    sounds: Path, double: SpeechDouble, tmp_path: Path
+) -> None:
+    json_file = tmp_path / "r.json"
+    options = ("--recognizer", "google-v1/default", "--at-once", "1", "--probes", "0", "--json", str(json_file))
+    async with command("compare", str(sounds), *options) as running, asyncio.timeout(60):
+        await until(lambda: double.stats()["streams_opened"] == 2)
+        running.process.send_signal(signal.SIGINT)
+        code = await running.process.wait()
+        out = (await running.stdout.read()).decode()
+
+    report = json.loads(json_file.read_text(encoding="utf-8"))
+    assert code == 130
+    assert "The comparison ended early: 1 of 2 sounds count. It was interrupted." in out
+    assert (report["planned"], report["compared"], report["ended_early"]) == (2, 1, "It was interrupted.")
+    heard = report["speech"][0]["heard"]["google-v1/default"]
+    assert heard["text"] == "שלום מחר"
+    assert len(heard["latencies"]["finals"]) == 1, "by the clock of the command's own loop, which counts milliseconds"
+
+
+async def test_the_tables_are_printed_where_a_report_cannot_be_written_in_the_end(
+    sounds: Path, double: SpeechDouble, tmp_path: Path
+) -> None:
+    json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
+    out = io.StringIO()
+    options = CompareOptions(source=sounds, names=("single",), json=json_file, html=html_file)
+    (tmp_path / "r.json").symlink_to(tmp_path / "gone" / "r.json")
+    with pytest.raises(ConfigurationError, match=r"r\.json cannot be written: No such file"):
+        await carry_out(options, Console(file=out, width=160), Console(file=io.StringIO()))
+
+    assert "0.0 %" in out.getvalue()
+    assert html_file.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -88,6 +125,8 @@ async def test_where_no_sound_was_heard_by_all_the_reason_is_said(sounds: Path, 
         (CompareOptions(source=Path("/nowhere")), "/nowhere is neither a folder nor a file"),
         (CompareOptions(source=Path("/"), channel="middle"), "--channel is mix, left or right, not 'middle'"),
         (CompareOptions(source=Path("/"), html=Path("/nowhere/r.html")), "cannot be written"),
+        (CompareOptions(source=Path("/"), html=Path("/proc/r.html")), r"/proc/r\.html cannot be written"),
+        (CompareOptions(source=Path("/"), json=Path("r"), html=Path("./r")), "--json and --html are one file"),
         (CompareOptions(source=Path("/"), names=("soniox",)), "'soniox' is no recognizer of this service"),
         (CompareOptions(recordings=Path("/")), "there is no DATABASE_URL"),
     ],
@@ -101,9 +140,10 @@ async def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
     assert (double.stats()["streams_opened"], double.stats()["unary_calls"]) == (0, 0)
 
 
-async def test_the_command_refuses_what_its_options_cannot_take() -> None:
-    words = ["batkol", "compare", "/", "--budget", "nan"]
+@pytest.mark.parametrize(("given", "why"), [("--budget=nan", "from 0.01 on"), ("--seed=-1", "from 0 on")])
+async def test_the_command_refuses_what_its_options_cannot_take(given: str, why: str) -> None:
+    words = ["batkol", "compare", "/", given]
     ended = await ran(f"import sys; sys.argv = {words!r}; from batkol.__main__ import main; main()", COLUMNS="300")
 
     assert ended.returncode == 2
-    assert "it must be a number from 0.01 on" in ended.stderr
+    assert f"it must be a number {why}" in ended.stderr

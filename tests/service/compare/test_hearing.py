@@ -1,6 +1,6 @@
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.compare.hearing import Arrival, measure
+from batkol.compare.hearing import Arrival, measure, of_answers
 from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.compare.shown_text import ShownText
 from batkol.speech.results import Transcript
@@ -72,8 +72,58 @@ def test_a_final_that_came_because_the_session_was_closed_is_text_and_no_time() 
     assert times.finals == ()
 
 
+def test_what_single_requests_heard_is_shown_when_the_last_one_is_answered() -> None:
+    of = speech("שלום לך", (0, 500), (1000, 1500))
+
+    right, wrong, silent = (of_answers(of, text, finals) for text, finals in (
+        ("שלום, לך.", (700.0, 650.0)), ("שלום לה", (700.0, 650.0)), ("", (700.0,)),
+    ))  # fmt: skip
+    assert (right.right, right.settled, right.finals) == (650.0, 650.0, (700.0, 650.0))
+    assert (wrong.right, wrong.settled) == (None, 650.0)
+    assert (silent.right, silent.settled) == (None, None)
+
+
 def test_a_sound_in_which_nothing_is_heard_has_no_times() -> None:
     text, times, unfinished = measure(speech("שלום", (0, 500)), [])
 
     assert (text, unfinished) == ("", False)
     assert (times.first_interims, times.finals, times.right, times.settled) == ((), (), None, None)
+
+
+def test_a_text_that_was_right_early_and_stayed_so_was_right_then() -> None:
+    arrivals = [
+        Arrival(900.0, heard("שלום", 0, 480)),
+        Arrival(1000.0, heard("חלום", 0, 480)),
+        Arrival(1200.0, heard("שלום", 0, 500)),
+        Arrival(9000.0, heard("שלום", 0, 500, final=True)),
+    ]
+    _, times, _ = measure(speech("שלום", (0, 6000)), arrivals)
+
+    assert times.right == 1200.0 - 6000.0, "in force three seconds before the end, where comparing begins"
+    assert times.settled == 1200.0 - 6000.0
+
+
+class _Counted(str):
+    """A text that counts how often one is made of it."""
+
+    __slots__ = ()
+    read = 0
+
+    def strip(self, *_: object) -> str:
+        _Counted.read += 1
+        return str(self)
+
+
+def test_the_texts_of_a_long_call_are_made_only_where_they_are_compared() -> None:
+    """One each would take minutes and gigabytes for an hour, in which other sounds are played."""
+    _Counted.read = 0
+    arrivals = []
+    for number in range(300):
+        begin = number * 1000
+        arrivals.append(Arrival(begin + 650.0, heard(_Counted(" מה"), begin, begin + 500)))
+        arrivals.append(Arrival(begin + 900.0, heard(_Counted(" מחר"), begin, begin + 800, final=True)))
+    text, times, _ = measure(speech(" ".join(["מחר"] * 300), (0, 299_800)), arrivals)
+
+    assert len(text.split()) == 300
+    assert times.right == times.settled == 100.0
+    assert _Counted.read < 600 + 12 * 300

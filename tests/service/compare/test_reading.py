@@ -1,3 +1,4 @@
+import asyncio
 import os
 from pathlib import Path
 
@@ -6,8 +7,8 @@ import pytest
 
 from batkol.audio import mulaw
 from batkol.audio.wav import wav_file
-from batkol.compare.known_speech import SpeechSpan
-from batkol.compare.reading import Channel, read_known_speech
+from batkol.compare.known_speech import KnownSpeech, SpeechSpan
+from batkol.compare.reading import Channel, FindSpans, Note, read_known_speech
 from batkol.errors import ConfigurationError
 
 
@@ -24,8 +25,18 @@ def write_sound(file: Path, hz: float = 440.0, rate: int = 8000) -> None:
 
 
 def read(path: Path, channel: Channel = Channel.MIX) -> list[tuple[str, str, str, int]]:
-    found = read_known_speech(path, find_spans=no_spans, channel=channel)
-    return [(each.name, each.group, each.said, len(each.mulaw)) for each in found]
+    return [(each.name, each.group, each.said, len(each.mulaw)) for each in speech(path, channel)]
+
+
+def loud_spans(sound: bytes) -> tuple[SpeechSpan, ...]:
+    is_loud = np.abs(mulaw.decode(sound)).max() > 1000
+    return (SpeechSpan(0, len(sound), len(sound)),) if is_loud else ()
+
+
+def speech(
+    path: Path, channel: Channel = Channel.MIX, note: Note = lambda _: None, find: FindSpans = no_spans
+) -> list[KnownSpeech]:
+    return asyncio.run(read_known_speech(path, find_spans=find, channel=channel, note=note))
 
 
 def test_a_folder_has_sounds_with_their_texts_beside_them(tmp_path: Path) -> None:
@@ -39,15 +50,16 @@ def test_a_folder_has_sounds_with_their_texts_beside_them(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("l.jsonl", '{"audio": "a.wav", "text": "שלום", "call": "CA1"}\n\n{"audio": "a.wav", "text": ""}\n'),
-        ("l.csv", "audio,text,call\na.wav,שלום,CA1\na.wav,,\n"),
+        ("l.jsonl", '{"audio": "a.wav", "text": "שלום", "call": "CA1"}\n\n{"audio": "b.wav", "text": ""}\n'),
+        ("l.csv", "audio,text,call\na.wav,שלום,CA1\nb.wav,,\n"),
     ],
 )
 def test_a_list_names_sounds_texts_and_calls(tmp_path: Path, name: str, text: str) -> None:
-    write_sound(tmp_path / "a.wav")
+    for sound in ("a.wav", "b.wav"):
+        write_sound(tmp_path / sound)
     (tmp_path / name).write_text(text, encoding="utf-8")
 
-    assert read(tmp_path / name) == [("a.wav", "CA1", "שלום", 4000), ("a.wav", "a.wav", "", 4000)]
+    assert read(tmp_path / name) == [("a.wav", "CA1", "שלום", 4000), ("b.wav", "b.wav", "", 4000)]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +90,7 @@ def test_the_channel_with_the_caller_is_taken(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("שלום", encoding="utf-8")
 
     for channel, side in ((Channel.LEFT, 0), (Channel.RIGHT, 1)):
-        (found,) = read_known_speech(tmp_path, find_spans=no_spans, channel=channel)
+        (found,) = speech(tmp_path, channel)
         assert np.abs(mulaw.decode(found.mulaw).astype(int) - both[:, side]).max() < 300
 
 
@@ -86,7 +98,8 @@ def test_the_channel_with_the_caller_is_taken(tmp_path: Path) -> None:
     ("files", "source", "why"),
     [
         ({}, "", "has no WAV file"),
-        ({"a.wav": b""}, "", r"a\.wav has no text: write what is said in it to a\.txt"),
+        ({"a.wav": b""}, "", r"a\.wav has no text: write what is said in it to a\.txt beside it\.$"),
+        ({"a.wav": b"", "b.wav": b"", "c.wav": b""}, "", r"a\.txt beside it\. 2 more have none\.$"),
         ({"a.wav": b"no sound", "a.txt": b"x"}, "", r"a\.wav: it is no WAV file"),
         ({"a.wav": b"", "a.txt": b"\xff"}, "", r"a\.txt is not UTF-8"),
         ({}, "l.jsonl", "is neither a folder nor a file"),
@@ -102,6 +115,8 @@ def test_the_channel_with_the_caller_is_taken(tmp_path: Path) -> None:
         ({"l.csv": b"audio,text\n"}, "l.csv", r"l\.csv has no entry"),
         ({"l.csv": b'audio,"text\n'}, "l.csv", r"l\.csv, line 1 is no CSV: unexpected end of data"),
         ({"l.csv": b"audio,text,audio\na.wav,x,b.wav\n"}, "l.csv", "must have the columns audio and text"),
+        ({"l.csv": b"audio,text\na.wav,x\n./a.wav,y\n"}, "l.csv", r"\./a\.wav is listed twice; list each sound once"),
+        ({"a.wav": b"", "a.WAV": b"", "a.txt": b"x"}, "", "would share a text"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_by_name(
@@ -120,3 +135,27 @@ def test_a_channel_that_a_sound_does_not_have_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(ConfigurationError, match=r"a\.wav: it has 1 channel, and channel 2 was asked for"):
         read(tmp_path, Channel.RIGHT)
+
+
+def test_what_a_reader_of_the_report_should_know_of_the_sounds_is_noted(tmp_path: Path) -> None:
+    caller_left = np.stack([tone(300.0), np.zeros_like(tone(300.0))], axis=1)
+    (tmp_path / "a.wav").write_bytes(wav_file(caller_left.tobytes(), channels=2))
+    write_sound(tmp_path / "b.wav")
+    for name, text in (("a.txt", "שלום"), ("b.txt", " \n"), ("c.txt", "תודה"), ("c.mp3", "")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    notes: list[str] = []
+    speech(tmp_path, note=notes.append, find=loud_spans)
+
+    left_out, empty, mixed = notes
+    assert left_out == "2 entries are left out, for only .wav files with a .txt count; the first one is c.mp3."
+    assert mixed.startswith("1 sound has several channels, which are mixed")
+    assert empty.startswith("1 sound has an empty text")
+    assert empty.endswith("The first one is b.wav.")
+    (tmp_path / "b.wav").unlink()
+    for channel, said in (
+        (Channel.LEFT, []),
+        (Channel.RIGHT, ["1 sound with a text has no speech for the detector: check --channel, and the sound."]),
+    ):
+        notes.clear()
+        speech(tmp_path, channel, note=notes.append, find=loud_spans)
+        assert [note.partition(" The first")[0] for note in notes[1:]] == said

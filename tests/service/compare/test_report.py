@@ -1,6 +1,10 @@
+import io
 import json
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+
+import msgspec
+from rich.console import Console
 
 from batkol.audio import mulaw
 from batkol.compare.comparison import Comparison, Outcome, compared, scored
@@ -9,7 +13,7 @@ from batkol.compare.known_speech import KnownSpeech
 from batkol.compare.prices import price_of
 from batkol.compare.report_html import report_html
 from batkol.compare.report_json import report_json
-from batkol.compare.table import lines
+from batkol.compare.table import lines, show
 
 AT = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> \"'&<img src=x onerror=alert(1)>"
@@ -76,9 +80,28 @@ def test_the_page_marks_each_difference_and_lets_hebrew_run_from_right_to_left()
     legend, marks = marks[:4], marks[4:]
     assert legend == [("mark", "wrong"), ("mark", "prefix"), ("del", None), ("ins", None)]
     assert marks == [("ins", None), ("mark", "wrong"), ("del", None), ("mark", "prefix")]
-    assert [given.get("dir") for tag, given in read.tags if tag == "dd"] == ["auto", "auto"]
+    assert [given.get("dir") for tag, given in read.tags if tag == "dd"] == ["rtl", "rtl"]
     assert "color-scheme: light dark" in read.words
     assert "prefers-color-scheme: dark" in read.words
+
+
+def test_a_text_that_begins_with_a_latin_word_runs_as_the_others_of_its_sound_do() -> None:
+    read = page(comparison(["אוקיי נקבע תור"], a=same("OK נקבע תור", 1)))
+    latin = page(comparison(["okay"], a=same("okay", 1)))
+
+    assert [given.get("dir") for tag, given in read.tags if tag == "dd"] == ["rtl", "rtl"]
+    assert [given.get("dir") for tag, given in latin.tags if tag == "dd"] == ["auto", "auto"]
+
+
+def test_the_tables_say_in_how_many_sounds_the_text_was_ever_right() -> None:
+    never = msgspec.structs.replace(same("", 1)[0], latencies=Latencies(settled=200.0))
+    outcome = comparison(["אני רוצה תור"] * 3, a=same("אני רוצה תור", 3), b=[*same("אני רוצה תור", 1), never, never])
+    out = io.StringIO()
+    show(outcome, Console(file=out, width=200))
+
+    for text in (out.getvalue(), page(outcome).words):
+        assert "3 of 3" in text
+        assert "1 of 3" in text
 
 
 def test_a_better_recognizer_is_named_and_an_equal_one_is_not() -> None:
@@ -110,7 +133,7 @@ def test_a_sound_that_one_did_not_hear_counts_for_none_and_is_said() -> None:
     assert [each.counts.words for each in outcome.recognizers] == [6, 6]
     assert outcome.recognizers[1].faults == {"unavailable": 1}
     assert lines(outcome)[1:] == [
-        "1 of 3 sounds do not count, for a recognizer failed:",
+        "1 of 3 sounds do not count, for a recognizer did not hear them:",
         "b: 1 time unavailable. The connection broke.",
     ]
     assert "does not count: unavailable" in page(outcome).words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -15,12 +16,14 @@ from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.compare.recognizers import ComparedRecognizer, open_recognizers
 from batkol.compare.running import chosen_probes, hear_all
 from batkol.compare.spans import find_spans
+from batkol.compare.table import faults, lines
 from batkol.errors import ConfigurationError
 from batkol.recognizers.soniox.wire import SONIOX_URL
 from batkol.settings import Settings
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, SonioxMoment
 from batkol.simulators.soniox.server import SonioxDouble
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.vad.webrtc import WebRtcEngine
@@ -48,7 +51,9 @@ async def compare(
     *,
     probes: int = 0,
     soniox: str = "",
+    soniox_streams: int = 10,
     pace: float = PACE,
+    at_once: int = 12,
 ) -> Comparison:
     settings = Settings(
         twilio_validate_signatures=False,
@@ -56,14 +61,17 @@ async def compare(
         gcp_stt_insecure=True,
         soniox_url=soniox or SONIOX_URL,
         soniox_api_key="any" if soniox else "",
+        soniox_max_streams=soniox_streams,
     )
     async with AsyncExitStack() as stack:
         recognizers: Sequence[ComparedRecognizer] = [
             replace(each, pace=pace) for each in await open_recognizers(names, settings, stack)
         ]
-        heard = await hear_all(speech, recognizers, at_once=12, probed=chosen_probes(speech, probes, 0))
+        probed = chosen_probes(speech, probes, 0)
+        run = await hear_all(speech, recognizers, at_once=at_once, probed=probed, again_s=0.05)
     found = [each.name for each in recognizers]
-    return compared(heard, found, dict.fromkeys(found), seed=0)
+    prices = dict.fromkeys(found)
+    return compared(run.speech, found, prices, seed=0, planned=len(speech), ended_early=run.ended_early)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,81 @@ async def test_a_sound_that_a_recognizer_fails_on_counts_for_none_and_says_why()
     (failed,) = (each.hearings[STREAMING] for each in outcome.speech if not each.is_compared)
     assert "illing" in failed.why
     assert [each.counts.words for each in outcome.recognizers] == [3, 3]
+
+
+async def test_where_one_recognizer_hears_nothing_any_more_no_other_one_is_sent_more_sounds() -> None:
+    """They would be paid for, and not count."""
+    speech = known_speech(8, 2)
+    async with SpeechDouble(QUICK) as double:
+        double.inject(Fault(kind=Kind.END, refusal="BILLING_DISABLED"))
+        outcome = await compare(double, [], speech, at_once=2)
+        asked = double.stats()["unary_calls"]
+
+    assert outcome.ended_early == f"{STREAMING} failed on 3 sounds in a row, and no recognizer was sent another one."
+    assert asked < 8
+    assert (len(outcome.speech), outcome.planned) == (max(3, asked), 8), "what was heard is there, and what failed"
+    assert lines(outcome)[0].startswith("The comparison ended early: 0 of 8 sounds count. ")
+    said = "\n".join(faults(outcome))
+    assert f"{STREAMING}: 3 times" in said
+    assert "illing" in said
+
+
+async def test_a_run_that_is_interrupted_keeps_what_was_heard_by_then() -> None:
+    speech = known_speech(5, 2)
+    async with SpeechDouble(QUICK) as double, AsyncExitStack() as stack:
+        settings = Settings(
+            twilio_validate_signatures=False,
+            gcp_stt_endpoint=f"127.0.0.1:{await double.start()}",
+            gcp_stt_insecure=True,
+        )
+        (one,) = await open_recognizers([STREAMING, STREAMING], settings, stack)
+
+        def interrupt(done: int, _: int) -> None:
+            if done == 2:
+                running.cancel()
+
+        running = asyncio.create_task(
+            hear_all(speech, [replace(one, pace=PACE)], at_once=1, probed=frozenset(), on_heard=interrupt)
+        )
+        run = await running
+
+    assert run.interrupted
+    assert run.ended_early == "It was interrupted."
+    assert [each.speech.name for each in run.speech] == ["0.wav", "1.wav"]
+    assert [each.scores[STREAMING].counts.errors for each in run.speech] == [0, 0]
+    assert running.cancelling() == 0, "what writes the reports is not cancelled"
+
+
+async def test_no_more_sounds_are_heard_at_once_than_a_recognizer_bears() -> None:
+    speech = known_speech(4, 2)
+    async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
+        url = await other.start()
+        outcome = await compare(double, [SONIOX], speech, soniox=url, soniox_streams=1, pace=4.0)
+        most = other.stats()["sessions_most"]
+
+    assert outcome.recognizers[0].faults == {}
+    assert most == 1
+
+
+async def test_an_account_without_room_is_asked_again_and_the_sound_counts() -> None:
+    speech = known_speech(2, 2)
+    async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
+        url = await other.start()
+        other.inject(SonioxFault(kind=SonioxFaultKind.ERROR, code=429, when=SonioxMoment.START, times=1))
+        outcome = await compare(double, [SONIOX], speech, soniox=url, pace=4.0, at_once=1)
+        endings = [session["ending"] for session in other.stats()["sessions"]]
+
+    assert endings == ["429", "finished", "finished"]
+    assert outcome.recognizers[0].faults == {}
+    assert outcome.recognizers[0].counts.errors == 0
+
+
+def test_as_many_sounds_are_probed_as_asked_though_names_repeat() -> None:
+    spoken = msgspec.structs.replace(known_speech(1, 1)[0], name="a.wav")
+    silent = msgspec.structs.replace(spoken, spans=())
+
+    assert chosen_probes([spoken, silent, spoken, spoken], 2, 0) < {0, 2, 3}
+    assert len(chosen_probes([spoken, silent, spoken, spoken], 2, 0)) == 2
 
 
 async def test_a_name_that_no_recognizer_has_is_refused_with_those_there_are() -> None:

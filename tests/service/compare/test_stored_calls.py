@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from batkol.audio.wav import wav_file
+from batkol.compare.known_speech import SpeechSpan
 from batkol.compare.reading import Channel
 from batkol.compare.stored_calls import read_corrected_calls
 from batkol.errors import ConfigurationError
@@ -15,6 +16,10 @@ from support.postgres.records import began, heard, sid, who
 from support.postgres.store_parts import Kept
 
 SAID = "רציתי לקבוע תור"
+
+
+def one_span(sound: bytes) -> tuple[SpeechSpan, ...]:
+    return (SpeechSpan(0, len(sound), len(sound)),)
 
 
 async def test_calls_that_are_corrected_to_the_end_and_recorded_are_compared_as_a_whole(
@@ -33,10 +38,10 @@ async def test_calls_that_are_corrected_to_the_end_and_recorded_are_compared_as_
     assert calls.unfinished == {sid(2): 1}
     notes: list[str] = []
     with pytest.raises(ConfigurationError, match="corrected to the end and has a recording"):
-        calls.with_recordings(tmp_path, find_spans=lambda _: (), channel=Channel.MIX, note=notes.append)
+        await calls.with_recordings(tmp_path, find_spans=one_span, channel=Channel.MIX, note=notes.append)
     (tmp_path / f"{sid(0)}.wav").write_bytes(wav_file(b"\x01\x02" * 800))
     notes.clear()
-    (speech,) = calls.with_recordings(tmp_path, find_spans=lambda _: (), channel=Channel.MIX, note=notes.append)
+    (speech,) = await calls.with_recordings(tmp_path, find_spans=one_span, channel=Channel.MIX, note=notes.append)
 
     assert (speech.group, speech.said, speech.seconds) == (sid(0), calls.said[sid(0)], 0.1)
     assert [note.split(" is left out: ")[0] for note in notes] == [sid(2), sid(1)]
