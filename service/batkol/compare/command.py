@@ -93,7 +93,7 @@ def compare(
 
     Recognizers are set by the environment variables of `batkol serve`.
 
-    They hear the speech in real time at 8 kHz, and vendors charge for it. Ctrl-C ends it with a report of what was heard.
+    They hear the speech in real time at 8 kHz, and vendors charge for it. Ctrl-C ends it with a report of that.
 
     Exit code 0: it was compared, whatever came out; 2: it could not be, or not to the end; 130: Ctrl-C.
     """

@@ -9,7 +9,7 @@ from batkol.speech.results import Transcript
 
 
 class ShownState(NamedTuple):
-    """The text at one moment, as its parts: it takes no more room for being long, and is put together when it is read."""
+    """The text at one moment, as its parts: as small for a long text, and put together when it is read."""
 
     finals: Sequence[Transcript]
     """The finals of the whole sound, in the order in which they came; the first `number` of them are shown."""
