@@ -20,6 +20,7 @@ from batkol.audio.segmenter import SegmenterSettings
 from batkol.compare.hearing import REACHES, Arrival, Hearing, measure, sentence
 from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.errors import UpstreamError
+from batkol.recognizers.streaming.errors import NOT_ENDED
 from batkol.speech.results import Transcript
 from batkol.transcription.final_request import FINALIZE
 from batkol.transcription.recognizers import Session
@@ -97,6 +98,8 @@ class _SoundPlayback:
             self._lose(error.reason, sentence(error))
 
     def _lose(self, reason: str, why: str) -> None:
+        if reason == NOT_ENDED and self._answered.is_set():
+            return  # the last word has its final: only the end is missing
         if self.fault is None:
             self.fault, self.why = reason, why
         self._answered.set()

@@ -24,9 +24,10 @@ from batkol.compare.listening import Lose, OpenSession, force, listen
 from batkol.environment import refusal
 from batkol.errors import ConfigurationError
 from batkol.recognizers.names import SONIOX, check_name
-from batkol.recognizers.streaming.errors import SpeechError
-from batkol.recognizers.streaming.events import AudioDropped, AudioLost, StreamEvent
+from batkol.recognizers.streaming.errors import NOT_ENDED, SpeechError
+from batkol.recognizers.streaming.events import AudioDropped, AudioLost, StreamEnded, StreamEvent
 from batkol.recognizers.streaming.recognizer import StreamingRecognizer
+from batkol.recognizers.streaming.stream import Stream
 from batkol.settings import Settings
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Source
@@ -137,8 +138,13 @@ class _WholeSound:
         """None takes over: the one that is compared hears all, or fails."""
 
     def observe(self, event: StreamEvent) -> None:
-        if isinstance(event, AudioLost | AudioDropped):
-            self._lose("audio_lost", _LOST)
+        match event:
+            case AudioLost() | AudioDropped():
+                self._lose("audio_lost", _LOST)
+            case StreamEnded(stream=Stream(error=SpeechError(reason=reason))) if reason == NOT_ENDED:
+                self._lose(NOT_ENDED, _NOT_ENDED)
+            case _:
+                pass
 
 
 def _opener(recognizers: Recognizers, recognizer: StreamingRecognizer, batch_ms: int) -> OpenSession:
@@ -157,6 +163,10 @@ def _opener(recognizers: Recognizers, recognizer: StreamingRecognizer, batch_ms:
 
     return open_session
 
+
+_NOT_ENDED: Final = (
+    "It answered nothing any more, so what it heard is not known: its vendor's fault, or the network's. Compare again."
+)
 
 _LOST: Final = (
     "Its streams broke or hung, and none answered a stretch of the sound: its vendor's fault, or the network's. "

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from batkol.compare.comparison import Comparison, Quantiles, RecognizerOutcome
 from batkol.compare.intervals import Interval
+from batkol.compare.listening import TAIL_S
 from batkol.quantity import quantity
 
 LATE_MS: Final = 100.0
@@ -45,6 +46,10 @@ def lines(comparison: Comparison) -> Sequence[str]:
     if faulty:
         said.append(f"{faulty} of {len(comparison.speech)} sounds do not count, for a recognizer did not hear them:")
         said += faults(comparison)
+    for one in comparison.recognizers:
+        if one.unfinished:
+            texts = quantity(one.unfinished, "text ends", "texts end")
+            said.append(f"{one.name}: {texts} with a partial, for no final came within {TAIL_S:g} s, nor at the end.")
     if comparison.late_ms > LATE_MS:
         said.append(
             f"This machine was up to {comparison.late_ms:.0f} ms late with the sound, so the times are too long: "

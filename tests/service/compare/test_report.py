@@ -139,6 +139,15 @@ def test_a_sound_that_one_did_not_hear_counts_for_none_and_is_said() -> None:
     assert "does not count: unavailable" in page(outcome).words
 
 
+def test_texts_that_no_final_settled_are_said() -> None:
+    open_one = msgspec.structs.replace(same("שלום", 1)[0], unfinished=True)
+    outcome = comparison(["שלום"] * 3, a=[open_one, open_one, *same("שלום", 1)], b=same("שלום", 3))
+
+    assert [line for line in lines(outcome) if "partial" in line] == [
+        "a: 2 texts end with a partial, for no final came within 4 s, nor at the end."
+    ]
+
+
 def test_the_json_has_figures_words_and_texts() -> None:
     outcome = comparison(["אני רוצה תור"], **{"google-v1/default": same("אני רצה תור", 1), "whisper": same("", 1)})
     report = json.loads(report_json(outcome, AT))

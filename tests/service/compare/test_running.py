@@ -127,6 +127,21 @@ async def test_a_sound_that_a_recognizer_fails_on_counts_for_none_and_says_why()
     assert [each.counts.words for each in outcome.recognizers] == [3, 3]
 
 
+async def test_a_session_that_hangs_is_a_fault_and_no_wrong_words_and_one_that_lacks_its_end_alone_counts() -> None:
+    speech = known_speech(2, 2)
+    hangs = SonioxFault(kind=SonioxFaultKind.STALL, when=SonioxMoment.FIRST_AUDIO, sessions=(1,))
+    endless = SonioxFault(kind=SonioxFaultKind.SLOW_FINALS, when=SonioxMoment.FINISH, latency_s=60, sessions=(2,))
+    async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
+        url = await other.start()
+        other.inject(hangs, endless)
+        outcome = await compare(double, [SONIOX], speech, soniox=url, pace=4.0)
+
+    assert outcome.recognizers[0].faults == {"not_ended": 1}
+    (counted,) = outcome.compared
+    assert counted.scores[SONIOX].counts.errors == 0
+    assert any("answered nothing any more" in line for line in faults(outcome))
+
+
 async def test_where_one_recognizer_hears_nothing_any_more_no_other_one_is_sent_more_sounds() -> None:
     """They would be paid for, and not count."""
     speech = known_speech(8, 2)
