@@ -69,10 +69,10 @@ async def carry_out(options: CompareOptions, out: Console, notes: Console) -> in
         speech = await _speech(options, channel, _finder(settings), notes)
         comparison, interrupted = await _compare(options, speech, recognizers, notes)
     if not comparison.compared:
-        why = ("no sound was heard by every recognizer, so nothing is compared:", *faults(comparison))
         if not interrupted:
+            why = ("no sound was heard by every recognizer, so nothing is compared:", *faults(comparison))
             raise ConfigurationError("\n  ".join(why))
-        notes.print(*why, sep="\n  ", markup=False, soft_wrap=True)
+        notes.print("interrupted before a sound was heard by every recognizer, so nothing is compared")
         return INTERRUPTED
     unwritten = _write_reports(options, comparison)
     show(comparison, out)

@@ -72,7 +72,8 @@ class Hearing(msgspec.Struct, frozen=True, kw_only=True):
 
 def sentence(error: UpstreamError) -> str:
     """Return an error with what to do about it."""
-    return " ".join(f"{error} {error.remedy}".split())
+    said = " ".join(str(error).split())
+    return f"{said.removesuffix('.')}. {error.remedy}".strip()
 
 
 def measure(

@@ -1,8 +1,9 @@
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.compare.hearing import Arrival, measure, of_answers
+from batkol.compare.hearing import Arrival, measure, of_answers, sentence
 from batkol.compare.known_speech import KnownSpeech, SpeechSpan
 from batkol.compare.shown_text import ShownText
+from batkol.errors import UpstreamError
 from batkol.speech.results import Transcript
 
 
@@ -81,6 +82,13 @@ def test_what_single_requests_heard_is_shown_when_the_last_one_is_answered() -> 
     assert (right.right, right.settled, right.finals) == (650.0, 650.0, (700.0, 650.0))
     assert (wrong.right, wrong.settled) == (None, 650.0)
     assert (silent.right, silent.settled) == (None, None)
+
+
+def test_a_fault_is_a_sentence_and_what_to_do_is_another() -> None:
+    broken = UpstreamError("Whisper cannot be\n reached", reason="unavailable", retryable=True, remedy="Check it.")
+    ended = UpstreamError("It broke.", reason="closed", retryable=True)
+
+    assert [sentence(broken), sentence(ended)] == ["Whisper cannot be reached. Check it.", "It broke."]
 
 
 def test_a_sound_in_which_nothing_is_heard_has_no_times() -> None:

@@ -36,11 +36,11 @@ class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     longest_input: int = 4096
     """Characters, OpenAI's limit."""
     first_byte_s: float = 0.15
-    """From a whole request to the first byte of its sound."""
+    """From a whole request to the first byte of its sound; a guess. `profile` has published ones."""
     profile: str = ""
     """One of `PROFILES`, in the place of `first_byte_s`: the delay is then drawn around the published median."""
     pace: float = 4.0
-    """Times real time at which sound is sent; 0: all at once."""
+    """Times real time at which sound is sent; 0: all at once. A guess."""
     chunk_ms: Annotated[int, Meta(ge=1)] = 40
     """Sound in one chunk of the body."""
     jitter_s: float = 0.03
