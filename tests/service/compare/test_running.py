@@ -134,7 +134,7 @@ async def test_a_session_that_hangs_is_a_fault_and_no_wrong_words_and_one_that_l
     async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
         url = await other.start()
         other.inject(hangs, endless)
-        outcome = await compare(double, [SONIOX], speech, soniox=url, pace=4.0)
+        outcome = await compare(double, [SONIOX], speech, soniox=url, pace=2.0)
 
     assert outcome.recognizers[0].faults == {"not_ended": 1}
     (counted,) = outcome.compared
