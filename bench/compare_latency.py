@@ -1,4 +1,4 @@
-"""Times that `batkol compare` gives, beside those of the double itself: do their medians agree?
+"""Times that `batkol compare` gives, beside those of the doubles themselves: do their medians agree?
 
     python bench/compare_latency.py --sounds 40
 
@@ -29,10 +29,12 @@ from batkol.compare.spans import find_spans
 from batkol.settings import Settings
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.soniox.server import SonioxDouble
 from batkol.vad.factory import create
 from batkol.voices.marked.voice import SpokenAudio, random_utterances, script
 
-NAME = "google-v1/default"
+NAME, SONIOX = "google-v1/default", "soniox/stt-rt-v5"
+PROBES = 10
 BATCH_S = 0.15
 SET_S = 0.878
 SET = DoubleSettings(record=True, final_latency_s=SET_S)
@@ -86,9 +88,45 @@ async def measured(speech: Sequence[KnownSpeech]) -> tuple[list[HeardSpeech], li
         return list(run.speech), double.stats()["streams"]
 
 
+async def forced(detected: Sequence[KnownSpeech], true: Sequence[KnownSpeech]) -> tuple[list[float], list[float]]:
+    """The final that a half-close forces, from the true end of its words: by the comparison, and by the double."""
+    async with SpeechDouble(SET) as double, AsyncExitStack() as stack:
+        settings = Settings(
+            twilio_validate_signatures=False,
+            gcp_stt_endpoint=f"127.0.0.1:{await double.start()}",
+            gcp_stt_insecure=True,
+        )
+        (recognizer,) = await open_recognizers([NAME], settings, stack)
+        found = []
+        for each, exact in zip(detected, true, strict=True):
+            time_ms, _ = await recognizer.force(each)
+            found.append((time_ms or 0.0) + (each.end - exact.end) / 8)
+        return found, of_double(double.stats()["streams"])
+
+
+async def of_soniox(detected: Sequence[KnownSpeech], true: Sequence[KnownSpeech]) -> tuple[list[float], list[float]]:
+    """The final that `finalize` brings, from the true end of its words: by the comparison, and by Soniox's double."""
+    async with SonioxDouble() as double, AsyncExitStack() as stack:
+        settings = Settings(twilio_validate_signatures=False, soniox_url=await double.start(), soniox_api_key="any")
+        recognizers = await open_recognizers([SONIOX], settings, stack)
+        run = await hear_all(detected, recognizers, at_once=4, probed=frozenset())
+        sessions = double.stats()["sessions"]
+    by_compare = [
+        each.hearings[SONIOX].latencies.finals[-1] + (each.speech.end - exact.end) / 8
+        for each, exact in zip(run.speech, true, strict=True)
+    ]
+    by_double = [
+        (each["fins_at"][-1] - (each["first_audio_at"] - BATCH_S + each["words"][-1]["end"] / 8000)) * 1000
+        for each in sessions
+    ]
+    return by_compare, by_double
+
+
 async def main(count: int) -> None:
     detected, true = sounds(count)
     heard, streams = await measured(detected)
+    forced_by_compare, forced_by_double = await forced(detected[:PROBES], true[:PROBES])
+    soniox_by_compare, soniox_by_double = await of_soniox(detected, true)
     by_detector = compared(heard, [NAME], {NAME: None}, seed=0)
     again = [_measured_anew(each, exact) for each, exact in zip(heard, true, strict=True)]
     times = by_detector.recognizers[0].times
@@ -100,6 +138,10 @@ async def main(count: int) -> None:
         ("from the end of speech, by batkol compare, the words' own end", statistics.median(again)),
         ("from the end of speech, by batkol compare, the detector's end", times["finals"].p50),
         ("right text from the end of speech, by batkol compare, the detector's end", times["right"].p50),
+        ("forced by a half-close, by the double's records", statistics.median(forced_by_double)),
+        ("forced by a half-close, by batkol compare, the words' own end", statistics.median(forced_by_compare)),
+        ("Soniox, by its double's records", statistics.median(soniox_by_double)),
+        ("Soniox, by batkol compare, the words' own end", statistics.median(soniox_by_compare)),
     ):
         print(f"{what:<75}{median:6.0f}")
 
