@@ -7,10 +7,9 @@ the sound, as on a line, until the final with the last word has come, or for `TA
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
-from itertools import zip_longest
 from typing import Final, Protocol
 
 from batkol.audio import mulaw
@@ -18,11 +17,11 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings
 from batkol.compare.hearing import REACHES, Arrival, Hearing, measure, sentence
-from batkol.compare.known_speech import KnownSpeech, SpeechSpan
+from batkol.compare.known_speech import KnownSpeech
 from batkol.errors import UpstreamError
 from batkol.recognizers.streaming.errors import NOT_ENDED
 from batkol.speech.results import Transcript
-from batkol.transcription.final_request import FINALIZE
+from batkol.transcription.final_request import FinalRequest
 from batkol.transcription.recognizers import Session
 
 TAIL_S: Final = 4.0
@@ -34,8 +33,8 @@ FORCED_MS: Final = 200
 FRAME: Final = 160
 """Samples of a message of Twilio's: 20 ms."""
 
-_FINALIZE: Final = FINALIZE - SegmenterSettings().quiet_ms * SAMPLES_PER_MS
-"""Samples from the report of a pause to the request for finals."""
+_QUIET: Final = SegmenterSettings().quiet_ms * SAMPLES_PER_MS
+"""Samples of silence with which a pause is reported."""
 
 _HELD_S: Final = 30
 """Seconds of audio that are kept for streams that have to hear some again."""
@@ -54,7 +53,7 @@ class OpenSession(Protocol):
 class _Turn(Enum):
     SPEAKS = auto()
     PAUSES = auto()
-    HAS_SPOKEN = auto()
+    GOES_ON = auto()
     IS_SILENT = auto()
 
 
@@ -76,6 +75,8 @@ class _SoundPlayback:
         """Arrivals until the session was closed."""
         self._session = open_session(self._take, self._ring, self._lose)
         self._session.set_silent(quiet=True)
+        self._final_request = FinalRequest(self._ring)
+        self._speaking = False
 
     async def run(self, until: int, *, stop_when_answered: bool) -> None:
         """Play up to a sample, then close the session and take its last results."""
@@ -118,6 +119,7 @@ class _SoundPlayback:
             self._append(min(FRAME, until - self._ring.end))
             while turns and turns[0][0] <= self._ring.end:
                 self._turn(turns.pop(0)[1])
+            self._ask_for_final()
             if self.fault is not None or (stop_when_answered and self._is_over()):
                 return
 
@@ -138,19 +140,27 @@ class _SoundPlayback:
             for turn in (
                 (span.begin, _Turn.SPEAKS),
                 *((pause, _Turn.PAUSES) for pause in span.pauses),
-                *((at, _Turn.HAS_SPOKEN) for at in _requests(span)),
+                *((again, _Turn.GOES_ON) for again in span.resumed),
                 (span.decided_at, _Turn.IS_SILENT),
             )
         ]
         return sorted(turns, key=lambda turn: turn[0])
 
     def _turn(self, turn: _Turn) -> None:
-        """Do what a call does then: in a pause everything is sent, and in one that goes on a final is asked for."""
-        if turn is not _Turn.SPEAKS:
+        """Do what a call does then: in a pause everything is sent, and a final is asked for if it goes on."""
+        if turn in {_Turn.PAUSES, _Turn.IS_SILENT}:
             self._session.push_audio(self._ring.end, flush=True)
         if turn in {_Turn.SPEAKS, _Turn.IS_SILENT}:
-            self._session.set_silent(quiet=turn is _Turn.IS_SILENT)
-        if turn is _Turn.HAS_SPOKEN:
+            self._speaking = turn is _Turn.SPEAKS
+            self._session.set_silent(quiet=not self._speaking)
+        if turn in {_Turn.PAUSES, _Turn.GOES_ON} and self._session.recognizer.traits.can_flush:
+            since = self._ring.end - _QUIET if turn is _Turn.PAUSES else None
+            self._final_request.schedule(since, self._ring.end / SAMPLE_RATE)
+
+    def _ask_for_final(self) -> None:
+        """Ask as a call does, by the same rule: never while the sound is loud, for that may be a word."""
+        if self._final_request.is_due(self._ring.end / SAMPLE_RATE, speaking=self._speaking):
+            self._session.push_audio(self._final_request.cut(), flush=True)
             self._session.finalize()
 
     def _now_ms(self) -> float:
@@ -160,13 +170,6 @@ class _SoundPlayback:
         self.arrivals.append(Arrival(self._now_ms(), heard))
         if heard.final and self._speech.spans and heard.end >= self._speech.end - REACHES:
             self._answered.set()
-
-
-def _requests(span: SpeechSpan) -> Iterator[int]:
-    """Return where a call asks for a final: in each pause that goes on, and never in mid-word."""
-    for pause, resumed in zip_longest(span.pauses, span.resumed):
-        if resumed is None or pause + _FINALIZE < resumed:
-            yield pause + _FINALIZE
 
 
 async def listen(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from batkol.audio import mulaw
 from batkol.audio.level import window_levels
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.audio.quiet import is_loud
+from batkol.audio.ring import Ring
 from batkol.audio.segmenter import (
     Segmenter,
     SegmenterSettings,
@@ -33,9 +36,12 @@ def find_spans(sound: bytes, engine: VadEngine, settings: SegmenterSettings) -> 
     A span ends with its last sound that is not quiet. In a noise that is louder than `QUIET_DB` below the speech, it
     ends where the engine says, which is later.
     """
-    segmenter, window = Segmenter(settings), engine.window
+    window = engine.window
     heard = len(sound) + (settings.silence_ms + _HELD_MS) * SAMPLES_PER_MS
     padded = sound + mulaw.silence(heard + -heard % window - len(sound))
+    ring = Ring(capacity=len(padded))
+    ring.append(padded)
+    segmenter = Segmenter(settings, partial(is_loud, ring))
     slot = engine.open()
     try:
         second = SAMPLE_RATE // window * window

@@ -245,12 +245,14 @@ async def test_a_final_is_asked_for_in_a_pause_that_goes_on_and_never_in_mid_wor
     span = SpeechSpan(first.start, last.end, last.end + 480 * 8, pauses=pauses, resumed=(middle - 100 * 8,))
     paused = KnownSpeech("1.wav", "1.wav", audio.text, audio.mulaw, (span,))
     cut_off = KnownSpeech("2.wav", "2.wav", audio.text, audio.mulaw, (span._replace(pauses=pauses[:1]),))
+    late = span._replace(resumed=(middle + 100 * 8,))  # the detector has not noticed yet that a word is under way
+    unnoticed = KnownSpeech("3.wav", "3.wav", audio.text, audio.mulaw, (late,))
     async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
-        outcome = await compare(double, [SONIOX], [paused, cut_off], soniox=await other.start(), pace=2.0)
+        outcome = await compare(double, [SONIOX], [paused, cut_off, unnoticed], soniox=await other.start(), pace=2.0)
         asked = sorted(len(session["finalizes"]) for session in other.stats()["sessions"])
 
     assert outcome.recognizers[0].counts.errors == 0
-    assert asked == [0, 1]
+    assert asked == [0, 1, 1]
 
 
 async def test_soniox_without_its_key_is_refused_with_the_variable_that_has_it() -> None:

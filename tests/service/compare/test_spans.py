@@ -1,8 +1,11 @@
+import numpy as np
+
 from batkol.audio import mulaw
-from batkol.audio.segmenter import SegmenterSettings
+from batkol.audio.segmenter import CERTAIN_MS, SegmenterSettings
 from batkol.compare.spans import find_spans
 from batkol.vad.webrtc import WebRtcEngine
 from batkol.voices.marked.voice import script
+from support.vad.level_engine import LevelEngine
 
 MS = 8
 
@@ -30,6 +33,16 @@ def test_a_longer_silence_ends_a_span_and_so_does_that_behind_a_sound_which_is_c
     assert len(last.pauses) == 1
     assert last.end < last.pauses[0] < last.decided_at
     assert last.decided_at - last.end > 480 * MS, "the detector waits for as long as in a call"
+
+
+def test_after_a_short_silence_a_span_ends_only_where_it_is_quiet_as_in_a_call() -> None:
+    sound = mulaw.encode(np.full(20 * LevelEngine.window, 4000, np.int16))
+    noise = mulaw.encode(np.random.default_rng(1).integers(-900, 901, 8000).astype(np.int16))
+    short = SegmenterSettings(silence_ms=200)
+    (noisy,) = find_spans(sound + noise, LevelEngine(), short)
+    (quiet,) = find_spans(sound, LevelEngine(), short)
+
+    assert (noisy.decided_at - len(sound), quiet.decided_at - len(sound)) == (CERTAIN_MS * MS, 224 * MS)
 
 
 def test_silence_has_no_span() -> None:
