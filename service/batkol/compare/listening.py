@@ -173,13 +173,21 @@ class _SoundPlayback:
 
 
 async def listen(
-    speech: KnownSpeech, open_session: OpenSession, *, pace: float = 1.0, tail_s: float = TAIL_S
+    speech: KnownSpeech,
+    open_session: OpenSession,
+    *,
+    pace: float = 1.0,
+    tail_s: float = TAIL_S,
+    in_thread: bool = False,
 ) -> Hearing:
-    """Have a session hear a sound; return what it heard, or its fault. Cancelling it ends the session."""
+    """Have a session hear a sound; return what it heard, or its fault. Cancelling it ends the session.
+
+    `in_thread`: measure in a thread, for other sounds are being played; an hour of speech takes a second or two.
+    """
     playback = _SoundPlayback(speech, open_session, pace=pace)
     await playback.run(len(speech.mulaw) + int(tail_s * SAMPLE_RATE), stop_when_answered=True)
-    arrived = (playback.arrivals, playback.unasked)
-    text, latencies, unfinished = await asyncio.to_thread(measure, speech, *arrived)  # other sounds are being played
+    found = (speech, playback.arrivals, playback.unasked)
+    text, latencies, unfinished = await asyncio.to_thread(measure, *found) if in_thread else measure(*found)
     return Hearing(
         text=text,
         latencies=latencies,

@@ -58,7 +58,7 @@ class ComparedRecognizer:
     async def hear(self, speech: KnownSpeech) -> Hearing:
         """Hear a sound. A fault of the recognizer is in the hearing."""
         if self.open_session is not None:
-            return await listen(speech, self.open_session, pace=self.pace)
+            return await listen(speech, self.open_session, pace=self.pace, in_thread=True)
         if self.single is None:
             raise AssertionError("a recognizer streams, or takes single requests")
         return await ask(speech, self.single)
