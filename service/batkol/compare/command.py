@@ -91,9 +91,8 @@ def compare(
 ) -> None:
     """Compare recognizers on recorded speech: errors, times and cost, and whether one is better than another.
 
-    Recognizers are set by the environment variables of `batkol serve`.
-
-    They hear the speech in real time at 8 kHz, and vendors charge for it. Ctrl-C ends it with a report of that.
+    Recognizers are set by the environment variables of `batkol serve`. They hear the speech in real time at 8 kHz, and
+    vendors charge for it. Ctrl-C ends it with the reports of what was heard.
 
     Exit code 0: it was compared, whatever came out; 2: it could not be, or not to the end; 130: Ctrl-C.
     """
@@ -101,7 +100,9 @@ def compare(
     import structlog
 
     from batkol.compare.carrying_out import CompareOptions, carry_out
+    from batkol.supervision.garbage import freeze_startup_objects
 
+    freeze_startup_objects()  # their collection would make sounds some 200 ms late
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # the report has the rest
     options = CompareOptions(
         source=source,

@@ -140,6 +140,16 @@ async def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
     assert (double.stats()["streams_opened"], double.stats()["unary_calls"]) == (0, 0)
 
 
+async def test_no_sound_waits_for_a_collection_of_what_is_imported() -> None:
+    words = ["batkol", "compare", "/nowhere"]
+    ended = await ran(
+        "import atexit, gc, sys; gc.unfreeze(); atexit.register(lambda: print(gc.get_freeze_count() > 50_000));"
+        f"sys.argv = {words!r}; from batkol.__main__ import main; main()"
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "True\n"), "it takes 0.2 s, and all sounds were late by that"
+
+
 @pytest.mark.parametrize(("given", "why"), [("--budget=nan", "from 0.01 on"), ("--seed=-1", "from 0 on")])
 async def test_the_command_refuses_what_its_options_cannot_take(given: str, why: str) -> None:
     words = ["batkol", "compare", "/", given]
