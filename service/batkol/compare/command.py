@@ -91,10 +91,9 @@ def compare(
 ) -> None:
     """Compare recognizers on recorded speech: errors, times and cost, and whether one is better than another.
 
-    Recognizers are set by the environment variables of `batkol serve`. They hear the speech in real time at 8 kHz, and
-    vendors charge for it. Ctrl-C ends it with the reports of what was heard.
+    The variables of `batkol serve` set them up. They hear in real time at 8 kHz, and vendors charge for it.
 
-    Exit code 0: it was compared, whatever came out; 2: it could not be, or not to the end; 130: Ctrl-C.
+    Exit code 0: it was compared, whatever came out; 2: it could not be, or not to the end; 130: Ctrl-C (it reports).
     """
     os.environ["OTEL_METRICS_EXPORTER"] = "none"  # what is compared is no call of the service's
     import structlog
