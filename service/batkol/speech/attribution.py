@@ -6,6 +6,11 @@ of each word and no more: its start is where the word before it ended, however l
 (Google's interims never have any) the words of the earlier utterances are counted off: as many as the newest interim
 had before the next utterance began. If that interim stopped short of the end of speech, so does the share: the count
 is the best guess there is, but nothing to close an utterance with.
+
+A stream without word times that opens late may hear an utterance that a single request has answered, and never gives
+an interim of that utterance alone. Then the words that the answer has are counted off (`speech.counting_off`). While the
+answer is still to come, all words go to the later utterance, and its share says whose they may be besides
+(`Share.joined`): the answer takes them out again (`speech.corrections`).
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.speech.counting_off import count_off
 from batkol.speech.results import Transcript, Word
 from batkol.speech.utterance import Utterance
 
@@ -34,6 +40,8 @@ class Share(NamedTuple):
     text: str
     start: int
     end: int
+    joined: tuple[Utterance, ...] = ()
+    """Earlier utterances whose words may be among these: another recognizer is still to tell them."""
 
 
 def divide(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
@@ -86,10 +94,13 @@ def _to_end_of_speech(share: Share) -> Share:
 
 
 def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
-    touched = [u for u in utterances if _overlaps(u, heard)]
+    given = {index for u in utterances if u.parts for index in u.joined}  # a final has their words in a later one
+    touched = [u for u in utterances if u.index not in given and _overlaps(u, heard)]
     if not touched:
         owner = _owners(utterances)
         nearest = owner((heard.start + heard.end) // 2) or owner(heard.end)
+        if nearest is not None and (nearest.index in given or nearest.has_all_told):
+            nearest = owner(heard.end) or nearest
         return [Share(nearest, heard.text, heard.start, heard.end)]
     if not heard.text:
         *earlier, last = touched
@@ -98,20 +109,38 @@ def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]
         ]
     words = heard.text.split()
     shares = []
+    joined: list[Utterance] = []
     start = heard.start
     for utterance in touched[:-1]:
-        count = len(utterance.interim.split())
+        count = _count(utterance, heard, words)
         taken, words = words[:count], words[count:]
-        end = utterance.end if utterance.end is not None and utterance.reaches_end else utterance.interim_end
+        whole = bool(words) if utterance.told else utterance.reaches_end
+        end = utterance.end if utterance.end is not None and whole else utterance.text_end
         if taken:
             shares.append(Share(utterance, " ".join(taken), start, end))
+        if utterance.awaits_answer and _part(utterance, heard) >= 0.5:
+            joined.append(utterance)
         start = end
     if words or not shares:
-        shares.append(Share(touched[-1], " ".join(words), start, heard.end))
+        shares.append(Share(touched[-1], " ".join(words), start, heard.end, tuple(joined)))
     return shares
+
+
+def _count(utterance: Utterance, heard: Transcript, words: Sequence[str]) -> int:
+    """Return how many words at the beginning are an earlier utterance's."""
+    if not utterance.told:
+        return len(utterance.interim.split())
+    owed = utterance.owed
+    return count_off(owed, words, min(len(owed), round(_part(utterance, heard) * len(utterance.told.split()))))
+
+
+def _part(utterance: Utterance, heard: Transcript) -> float:
+    """Return how much of an earlier utterance's speech the result begins before: from 0 to 1."""
+    span = max(1, utterance.known_end - utterance.speech_at)
+    return min(span, max(0, utterance.known_end - heard.start)) / span
 
 
 def _overlaps(utterance: Utterance, heard: Transcript) -> bool:
     if utterance.speech_at >= heard.end or (utterance.is_covered and not utterance.interim):
         return False
-    return utterance.end is None or utterance.end > heard.start
+    return utterance.end is None or (utterance.end > heard.start and not utterance.has_all_told)

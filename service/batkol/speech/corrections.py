@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from batkol.speech.outcomes import Revision
+from batkol.speech.counting_off import find
+from batkol.speech.outcomes import Partial, Revision, TakenBack
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import COVERS, Mode, Source, Utterance, UtteranceState
 
@@ -77,3 +78,32 @@ def check(utterance: Utterance, text: str) -> Iterator[Revision]:
         utterance.unconfirmed = utterance.unconfirmed or changes
     if changes:
         yield Revision(utterance, utterance.text)
+
+
+def separate(utterance: Utterance, earlier: Utterance) -> Iterator[Revision | Partial | TakenBack]:
+    """Take the words of an earlier utterance out of one that a stream without word times gave both: they are told now.
+
+    Where the told text is not found, the words stay where they are: a word in the wrong utterance is less than none.
+    """
+    utterance.joined.discard(earlier.index)
+    owed = earlier.owed
+    if utterance.parts:
+        settled, _ = _without(owed, utterance.committed)
+        utterance.parts = [settled] if settled else []
+        earlier.parts = [earlier.told]
+    utterance.interim, _ = _without(owed, utterance.interim)
+    if utterance.state is not UtteranceState.DONE:
+        text = utterance.newest
+        yield Partial(utterance, text, utterance.text_end, 0.0) if text else TakenBack(utterance)
+    elif utterance.source in _BY_STREAM and not utterance.checked:
+        text, taken = _without(owed, utterance.text)
+        if taken:
+            utterance.text = text
+            yield Revision(utterance, text)
+
+
+def _without(owed: Sequence[str], text: str) -> tuple[str, str]:
+    """Return a text without those words, and what was taken out of it."""
+    words = text.split()
+    begin, end = find(owed, words)
+    return " ".join(words[:begin] + words[end:]), " ".join(words[begin:end])

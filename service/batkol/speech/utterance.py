@@ -6,11 +6,13 @@ changes nothing. Times are absolute samples except `deadline`, which is the cloc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.speech.counting_off import count_off
 
 COVERS: Final = SAMPLE_RATE // 4
 """A final that ends within 250 ms of the end of speech covers it: recognizer and VAD never agree to the sample."""
@@ -86,6 +88,7 @@ class Utterance:
     voiced: bool = True  # the detector heard speech
     recognizer: str = ""  # the name of the streaming one whose result it had last
     unheard: bool = False  # no recognizer could be reached, so that nothing is known of its words
+    joined: set[int] = field(default_factory=set)  # indexes of earlier ones whose words may be among its own
 
     def move(self, step: Step) -> None:
         """Take the step, or raise `RuntimeError` if the state does not know it."""
@@ -93,6 +96,11 @@ class Utterance:
             self.state = MOVES[self.state][step]
         except KeyError:
             raise RuntimeError(f"utterance {self.index} is {self.state}: it cannot have {step}") from None
+
+    def join(self, earlier: Sequence[Utterance]) -> None:
+        """Note whose words may be among those that come now. Those of an interim before are told again, or are not."""
+        if earlier or self.joined:
+            self.joined = {other.index for other in earlier} | (self.joined if self.parts else set())
 
     def settle(self, text: str, end: int) -> None:
         """Take a final for it, up to sample `end`. Without text it withdraws the interims of its RPC."""
@@ -159,6 +167,29 @@ class Utterance:
         """Whether its final went out from the stream's finals, which end before the end of speech."""
         closed = self.state is UtteranceState.DONE and self.source is Source.FINAL
         return closed and not self.is_covered and not self.checked
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether another recognizer is still to tell its words, or some of them."""
+        if self.state is UtteranceState.DONE and not self.unheard:
+            return self.is_cut_short
+        return not self.reaches_end and not self.told
+
+    @property
+    def told(self) -> str:
+        """The text that another recognizer made of all its audio; empty if none did."""
+        return self.text if self.checked or self.source in {Source.SINGLE, Source.WHISPER} else ""
+
+    @property
+    def owed(self) -> list[str]:
+        """The words of `told` that the stream has not given it."""
+        words, had = self.told.split(), self.committed.split()
+        return words[count_off(had, words, len(had)) :]
+
+    @property
+    def has_all_told(self) -> bool:
+        """Whether the stream has given it all words that another recognizer told, so that no further one is its own."""
+        return bool(self.told) and not self.owed
 
     @property
     def committed(self) -> str:

@@ -23,7 +23,7 @@ from typing import Final as Constant
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.attribution import Share, divide
-from batkol.speech.corrections import check, counts_for, outdate, revise
+from batkol.speech.corrections import check, counts_for, outdate, revise, separate
 from batkol.speech.outcomes import Final, Missed, Partial, TakenBack, Unconfirmed, Unplaced, UtteranceOutcome
 from batkol.speech.results import Transcript
 from batkol.speech.sameness import same
@@ -127,14 +127,14 @@ class Utterances:
 
     def settle(self, utterance: Utterance, text: str, source: Source) -> list[UtteranceOutcome]:
         """Close an utterance with an answer from elsewhere. One that is done may still be corrected by it."""
-        if utterance.state is not UtteranceState.DONE:
-            return [_done(utterance, text, source)]
-        return list(check(utterance, text))
+        is_open = utterance.state is not UtteranceState.DONE
+        outcomes = [_done(utterance, text, source)] if is_open else list(check(utterance, text))
+        return [*outcomes, *self._separate(utterance)]
 
     def fall_back(self, utterance: Utterance, *, checked: bool) -> list[UtteranceOutcome]:
         """Close an open utterance with the newest interim. `checked`: another recognizer made out nothing in it."""
         utterance.unconfirmed = checked and bool(utterance.interim)
-        return [_done(utterance, utterance.newest, Source.INTERIM)]
+        return [_done(utterance, utterance.newest, Source.INTERIM), *self._separate(utterance)]
 
     def session_opened(self) -> None:
         """Another streaming session begins, whose RPCs are counted anew: none of them gave an interim so far."""
@@ -186,7 +186,7 @@ class Utterances:
                 yield Unconfirmed(utterance)
 
     def _promote(self, utterance: Utterance) -> Iterator[UtteranceOutcome]:
-        if utterance.newest and utterance.reaches_end:
+        if utterance.newest and utterance.reaches_end and not self._is_joined(utterance):
             due = utterance.give_up
             yield _done(utterance, utterance.newest, Source.INTERIM if utterance.interim else Source.FINAL)
             if utterance.interim and due is not None:
@@ -201,6 +201,7 @@ class Utterances:
         utterance.streamed = True
         utterance.recognizer = heard.recognizer
         had, steady = bool(utterance.interim), False
+        utterance.join(share.joined)
         if heard.final:
             if not share.text and not counts_for(utterance, heard):
                 return
@@ -233,8 +234,23 @@ class Utterances:
             yield TakenBack(utterance)
 
     def _close_if_covered(self, utterance: Utterance) -> Iterator[UtteranceOutcome]:
-        if utterance.is_covered and utterance.parts and not utterance.interim:
+        if utterance.is_covered and utterance.parts and not utterance.interim and not self._is_joined(utterance):
             yield _done(utterance, utterance.committed, Source.FINAL)
+
+    def _is_joined(self, utterance: Utterance) -> bool:
+        """Whether words of an utterance that is still open may be among its own."""
+        return any(u.index in utterance.joined for u in self.open) if utterance.joined else False
+
+    def _separate(self, earlier: Utterance) -> Iterator[UtteranceOutcome]:
+        """An utterance has its text: those that may have its words, too, can be settled."""
+        for later in self._recent:
+            if earlier.index not in later.joined:
+                continue
+            if earlier.told:
+                yield from separate(later, earlier)
+            if later.state is UtteranceState.CLOSING and later.mode is Mode.STREAMING:
+                closed = list(self._close_if_covered(later))
+                yield from closed or (self._promote(later) if later.deadline is None else ())
 
     def _unplaced(self, share: Share, heard: Transcript) -> Iterator[UtteranceOutcome]:
         utterance = self._add(share.start, share.start, Mode.STREAMING)

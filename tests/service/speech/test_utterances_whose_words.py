@@ -153,3 +153,121 @@ def test_trap_reading_the_finals_at_the_end_of_speech_reads_them_before_they_are
     assert at_the_end_of_speech == ""
     assert utterances.dispatch(final("שלום", 0, 3.1)) == [Final(first)]
     assert first.text == "שלום"
+
+
+def missed() -> Utterances:
+    """A sentence from 1 s to 3 s that the stream has missed, while the caller has begun the next one at 4 s."""
+    utterances, first = spoken()
+    begin(utterances, 4)
+    assert utterances.tick(4.6) == [Missed(first)]
+    return utterances
+
+
+def test_words_that_another_recognizer_has_told_are_counted_off_without_word_times() -> None:
+    utterances = missed()
+    first, second = utterances.unsettled
+    utterances.settle(first, "אני רוצה", Source.SINGLE)
+
+    assert utterances.dispatch(interim("אני רוצה פגישה", 0, 5)) == [Partial(second, "פגישה", 5 * SECOND, 0.9)]
+    fall_silent(utterances, 6)
+    assert utterances.dispatch(final("אני רוצה פגישה מחר", 0, 6)) == [Final(second)]
+    assert (first.text, second.text) == ("אני רוצה", "פגישה מחר")
+
+
+def test_they_are_counted_off_once_though_two_finals_end_at_the_same_guess() -> None:
+    """A stream that opened late answers for each sentence apart, and dates both by the audio that it was sent."""
+    utterances = missed()
+    first, second = utterances.unsettled
+    utterances.settle(first, "אני רוצה", Source.SINGLE)
+
+    assert utterances.dispatch(final("אני רוצה", 0, 5)) == []
+    fall_silent(utterances, 6)
+    assert utterances.dispatch(final("פגישה מחר", 0, 6)) == [Final(second)]
+    assert second.text == "פגישה מחר"
+
+
+def test_a_stream_that_began_in_the_midst_of_them_has_only_the_last_ones() -> None:
+    utterances = missed()
+    first, second = utterances.unsettled
+    utterances.settle(first, "כן אני רוצה", Source.SINGLE)
+    fall_silent(utterances, 6)
+
+    assert utterances.dispatch(final("רוצה פגישה מחר", 2.3, 6)) == [Final(second)]
+    assert second.text == "פגישה מחר"
+
+
+def test_words_of_an_answer_still_to_come_are_taken_out_of_the_next_utterance_when_it_comes() -> None:
+    utterances = missed()
+    first, second = utterances.unsettled
+    assert utterances.dispatch(interim("אני רוצה פגישה", 0, 5)) == [Partial(second, "אני רוצה פגישה", 5 * SECOND, 0.9)]
+
+    outcomes = utterances.settle(first, "אני רוצה", Source.SINGLE)
+
+    assert outcomes == [Final(first), Partial(second, "פגישה", 5 * SECOND, 0.0)]
+    fall_silent(utterances, 6)
+    assert utterances.dispatch(final("אני רוצה פגישה מחר", 0, 6)) == [Final(second)]
+    assert second.text == "פגישה מחר"
+
+
+def test_a_final_that_may_have_them_waits_for_the_answer_and_they_are_counted_off_once() -> None:
+    utterances = missed()
+    first, second = utterances.unsettled
+    fall_silent(utterances, 6)
+    assert utterances.dispatch(final("אני רוצה פגישה", 0, 6)) == [Partial(second, "אני רוצה פגישה", 6 * SECOND, 0.0)]
+    assert utterances.tick(6.8) == []
+
+    outcomes = utterances.settle(first, "אני רוצה", Source.SINGLE)
+
+    assert outcomes == [Final(first), Partial(second, "פגישה", 6 * SECOND, 0.0), Final(second)]
+    assert second.text == "פגישה"
+    assert utterances.dispatch(final("מחר", 0, 6.2)) == [Revision(second, "פגישה מחר")]
+
+
+def test_two_answers_may_come_in_any_order() -> None:
+    utterances = missed()
+    first, second = utterances.unsettled
+    fall_silent(utterances, 6)
+    third = begin(utterances, 7)
+    assert Missed(second) in utterances.tick(7.6)
+    fall_silent(utterances, 9)
+    utterances.dispatch(final("אני רוצה פגישה מחר בבוקר", 0, 9))
+
+    assert Final(third) not in utterances.settle(second, "פגישה מחר", Source.SINGLE)
+    assert third.newest == "אני רוצה בבוקר"
+    assert Final(third) in utterances.settle(first, "אני רוצה", Source.SINGLE)
+    assert third.text == "בבוקר"
+
+
+def test_without_an_answer_the_words_stay_where_they_are_and_wait_no_longer() -> None:
+    utterances = missed()
+    first, second = utterances.unsettled
+    fall_silent(utterances, 6)
+    utterances.dispatch(final("אני רוצה פגישה", 0, 6))
+
+    assert utterances.settle(first, "", Source.NONE) == [Final(first), Final(second)]
+    assert second.text == "אני רוצה פגישה"
+
+
+def test_an_answer_that_comes_late_takes_its_words_out_of_a_record() -> None:
+    """No recognizer could be reached at first."""
+    utterances = missed()
+    first, second = utterances.unsettled
+    fall_silent(utterances, 6)
+    utterances.dispatch(final("אני רוצה פגישה", 0, 6))
+    first.unheard = True
+    utterances.settle(first, "", Source.NONE)
+
+    outcomes = utterances.settle(first, "אני רוצה", Source.SINGLE)
+
+    assert outcomes == [Revision(first, "אני רוצה"), Revision(second, "פגישה")]
+
+
+def test_words_that_the_caller_said_again_stay_where_the_stream_did_not_hear_the_first_ones() -> None:
+    """It began in the last moment of the sentence that the other recognizer is still to tell."""
+    utterances = missed()
+    first, second = utterances.unsettled
+    fall_silent(utterances, 6)
+    utterances.dispatch(final("כן מחר", 2.9, 6))
+
+    assert utterances.settle(first, "כן", Source.SINGLE) == [Final(first)]
+    assert second.text == "כן מחר"

@@ -36,13 +36,9 @@ def speech(draw: random.Random) -> SpokenAudio:
     return script(utterances, gap_ms=draw.choice([1200, 3000, 8000]))
 
 
-def misbehave(draw: random.Random, vendor: MemoryVendor, *, timed: bool) -> None:
-    """Do one thing that a vendor does to a call, or end it.
-
-    Where words have no times, connections open at once: words that come when a single request has answered for them
-    cannot be told from those of the next utterance, and are there twice.
-    """
-    match draw.choice(["die", "refuse", "hang", *(["slow"] if timed else []), "recover", "nothing"]):
+def misbehave(draw: random.Random, vendor: MemoryVendor) -> None:
+    """Do one thing that a vendor does to a call, or end it."""
+    match draw.choice(["die", "refuse", "hang", "slow", "recover", "nothing"]):
         case "die" if vendor.connections and not vendor.connections[-1].over:
             vendor.die(draw.choice(FAULTS))
         case "refuse":
@@ -59,15 +55,15 @@ def recover(vendor: MemoryVendor) -> None:
     vendor.refusal, vendor.hangs, vendor.opening_s = None, False, 0.0
 
 
-async def speak(draw: random.Random, call: VendorCall, *, timed: bool) -> None:
+async def speak(draw: random.Random, call: VendorCall) -> None:
     for index in range(len(call.spoken.utterances)):
         if draw.random() < 0.4:
             call.preferred = draw.choice([FIRST, SECOND])
         await call.begin(index)
-        misbehave(draw, draw.choice(call.vendors), timed=timed)
+        misbehave(draw, draw.choice(call.vendors))
         await call.end(index)
         if draw.random() < 0.5:
-            misbehave(draw, draw.choice(call.vendors), timed=timed)
+            misbehave(draw, draw.choice(call.vendors))
     await until(lambda: len(call.told.texts) == len(call.spoken.utterances))
     await asyncio.sleep(20)
 
@@ -78,7 +74,7 @@ async def scene(seed: int, *, timed: bool) -> tuple[list[str], list[str]]:
     spoken = speech(draw)
     traits = {FIRST: TIMED, SECOND: TIMED if timed else UNTIMED}
     async with vendor_call(spoken, traits=traits, single=KnowingFallback(spoken)) as call:
-        await speak(draw, call, timed=timed)
+        await speak(draw, call)
     heard = {**call.told.texts, **dict(call.told.revisions)}
     return [span.text for span in spoken.utterances], [heard[index] for index in sorted(heard)]
 

@@ -1,8 +1,9 @@
 """Streaming recognizers of other vendors, in this process: each hears the words of a call by their place in it.
 
 For virtual time. A connection has Google's manners or worse ones: an answer comes some time after its audio, interims
-are the whole text behind the last final, and a word of which it missed the beginning is none. `MemoryVendor.timed`
-false makes one without any times, as Gemini Transcribe Live is.
+are the whole text behind the last final, and a word of which it missed the beginning is none. A connection is ended
+at `Traits.limit`, whatever the caller is at. Without `Traits.word_times_on_finals` it gives no times at all, as Gemini
+Transcribe Live is said to.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ TIMED: Final = Traits(
     idle_limit=20.0,
     keep_alive=5.0,
     word_times_on_finals=True,
-    word_times_on_interims=True,
     can_flush=True,
 )
 """Sessions of five hours, word times on everything, finals on demand: as Soniox."""
@@ -46,6 +46,11 @@ UNTIMED: Final = Traits(
     can_flush=True,
 )
 """Sessions of ten minutes, no word times, finals on demand: as Gemini Transcribe Live."""
+
+
+def at_limit() -> SpeechError:
+    """The end of a session that has lasted too long."""
+    return SpeechError("the session is over", reason="session_limit", next_step=Next.ROTATE, code="1008")
 
 
 def broken(reason: str = "unavailable", step: Next = Next.REPLAY) -> SpeechError:
@@ -125,10 +130,10 @@ class MemoryConnection:
         self.written = 0
         self.flushed_at: list[float] = []
         self.final_at: list[float] = []
-        self.half_closed = False
+        self.half_closed_at: float | None = None
         self.over = False
         self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
+        self.opened_at = self._loop.time()
         self._error: SpeechError | None = None
         self._news = asyncio.Event()
         self._given = base  # the end of the last word of a final
@@ -144,6 +149,14 @@ class MemoryConnection:
     def flushes(self) -> int:
         return len(self.flushed_at)
 
+    @property
+    def half_closed(self) -> bool:
+        return self.half_closed_at is not None
+
+    @property
+    def age(self) -> float:
+        return self._loop.time() - self.opened_at
+
     async def write(self, audio: bytes) -> None:
         self._check()
         self.written += len(audio)
@@ -157,13 +170,15 @@ class MemoryConnection:
 
     async def half_close(self) -> None:
         self._check()
-        self.half_closed = True
+        self.half_closed_at = self._loop.time()
         self._news.set()
 
     async def read(self) -> Sequence[Portion] | GoingAway | None:
         while True:
             if self._error is not None:
                 raise self._error
+            if self.vendor.traits.limit is not None and self.age >= self.vendor.traits.limit:
+                raise at_limit()
             if (notice := self._going_away()) is not None:
                 return notice
             if portions := self._hear():
@@ -184,13 +199,13 @@ class MemoryConnection:
 
     def _going_away(self) -> GoingAway | None:
         after, vendor = self.vendor.goes_away_after, self.vendor
-        if after is None or self._loop.time() - self._since < after:
+        if after is None or self.age < after:
             return None
         if not self._announced:
             self._announced = True
             return GoingAway(vendor.notice)
-        if self._loop.time() - self._since > after + vendor.notice:
-            raise SpeechError("the session is over", reason="session_limit", next_step=Next.ROTATE, code="1008")
+        if self.age > after + vendor.notice:
+            raise at_limit()
         return None
 
     def _hear(self) -> list[Portion]:
@@ -228,9 +243,7 @@ class MemoryConnection:
 
     def _portion(self, words: Sequence[SpokenWord], *, final: bool) -> Portion:
         text = " ".join(word.text for word in words)
-        traits = self.vendor.traits
-        timed = traits.word_times_on_finals if final else traits.word_times_on_interims
-        if not timed:
+        if not self.vendor.traits.word_times_on_finals:
             return Portion(text=text, end=self.written, final=final, dated=False)
         placed = tuple(Word(w.text, w.start - self.base, w.end - self.base) for w in words)
         return Portion(text=text, end=placed[-1].end, final=final, words=placed)

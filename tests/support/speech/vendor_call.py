@@ -104,15 +104,16 @@ class VendorCall:
 
 
 class KnowingFallback:
-    """A single request that makes out every whole word of its audio."""
+    """A single request that makes out every whole word of its audio, after `takes_s`."""
 
-    def __init__(self, spoken: SpokenAudio) -> None:
+    def __init__(self, spoken: SpokenAudio, *, takes_s: float = 0.2) -> None:
         self.asked: list[bytes] = []
         self._spoken = spoken
+        self._takes_s = takes_s
 
     async def recognize(self, audio: bytes) -> str:
         self.asked.append(audio)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(self._takes_s)
         at = self._spoken.mulaw.find(audio)
         assert at >= 0, "the audio of an utterance is a stretch of the call"
         return " ".join(w.text for w in self._spoken.words if at <= w.start and w.end <= at + len(audio))

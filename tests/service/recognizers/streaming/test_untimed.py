@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from batkol.recognizers.streaming.events import AudioLost, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.events import AudioLost, RecognizerChanged, StreamReplaced, StreamRotated
 from batkol.speech.rotation import Why
+from batkol.speech.utterance import Source
 from batkol.voices.marked.voice import WORDS, script
-from support.speech.memory_vendor import UNTIMED, broken
-from support.speech.vendor_call import VendorCall, vendor_call
+from support.speech.memory_vendor import TIMED, UNTIMED, broken
+from support.speech.vendor_call import KnowingFallback, VendorCall, vendor_call
 from support.time.waiting import until
 
 pytestmark = pytest.mark.virtual_time
@@ -24,6 +25,9 @@ SHORT = replace(UNTIMED, limit=20.0, rotate_after=8.0, rotate_by=12.0)
 TALK = script([WORDS[at : at + 4] for at in range(0, 24, 4)], gap_ms=2500)
 MONOLOGUE = script([[*WORDS] * 2])
 """One utterance without a pause."""
+
+NEAR = script([WORDS[at : at + 3] for at in range(0, 15, 3)], gap_ms=1200)
+"""Each utterance begins before a single request has answered for the one before it."""
 
 
 def cuts(call: VendorCall) -> list[Why]:
@@ -39,9 +43,14 @@ async def test_a_session_is_replaced_in_silence_before_its_ten_minutes_are_over(
     async with vendor_call(TALK, traits={NAME: SHORT}) as call:
         await say_all(call)
 
+    sessions = call.vendors[0].connections
     assert call.text == TALK.text
     assert cuts(call)
     assert set(cuts(call)) == {Why.SILENCE}
+    assert len(sessions) == len(cuts(call)) + 1
+    for old, new in zip(sessions, sessions[1:], strict=False):
+        assert old.half_closed_at is not None
+        assert new.opened_at <= old.half_closed_at < old.opened_at + 20.0, "make before break, before the limit"
     assert (call.told.of(AudioLost), call.told.of(StreamReplaced), call.single.asked) == ([], [], [])
 
 
@@ -95,3 +104,43 @@ async def test_every_utterance_keeps_its_own_words_though_no_word_has_a_time() -
 
     heard = {**call.told.texts, **dict(call.told.revisions)}
     assert [heard[index] for index in sorted(heard)] == [span.text for span in TALK.utterances]
+
+
+@pytest.mark.parametrize("takes_s", [0.2, 2.5, 6.0])
+async def test_words_that_a_single_request_has_answered_are_not_heard_twice(takes_s: float) -> None:
+    """A session that opens late hears at once all that was said, across two utterances and without a time.
+
+    The answer comes before the session's text, while later utterances grow, or when they have their finals.
+    """
+    single = KnowingFallback(NEAR, takes_s=takes_s)
+    async with vendor_call(NEAR, traits={NAME: UNTIMED}, single=single) as call:
+        (vendor,) = call.vendors
+        await call.say(0)
+        vendor.opening_s = 3.8
+        await call.begin(1)
+        vendor.die(broken())
+        await call.end(1)
+        for index in range(2, len(NEAR.utterances)):
+            await call.begin(index)
+            await call.end(index)
+        await until(lambda: len(call.told.texts) == len(NEAR.utterances))
+
+    heard = {**call.told.texts, **dict(call.told.revisions)}
+    assert [heard[index] for index in sorted(heard)] == [span.text for span in NEAR.utterances]
+    assert call.told.sources[1] is Source.SINGLE
+
+
+async def test_a_session_without_word_times_begins_exactly_where_the_other_recognizer_has_committed() -> None:
+    async with vendor_call(MONOLOGUE, traits={"first/a": TIMED, NAME: UNTIMED}) as call:
+        first, second = call.vendors
+        await call.begin(0, words=8)
+        await first.connections[0].flush()
+        await until(lambda: bool(first.connections[0].final_at))
+        first.refusal = broken()
+        first.die(first.refusal)
+        await call.end(0)
+        await until(lambda: 0 in call.told.texts)
+
+    assert [change.after for change in call.told.of(RecognizerChanged)] == [NAME]
+    assert second.connections[0].base in {word.end for word in MONOLOGUE.words}
+    assert call.text == MONOLOGUE.text

@@ -1,0 +1,73 @@
+"""Words that a recognizer without word times heard of an utterance whose text another recognizer has told.
+
+They are the words at the beginning of its text, or a stretch of it, that differ least from the known text: by the
+fewest words added, missing or other (Levenshtein's distance). Two recognizers that agree are told apart to the word.
+Where they do not, the most words that are the same decide between counts that are equally good, and then the length of
+the known text: recognizers mishear words more often than they leave them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from batkol.speech.sameness import spoken
+
+MOST_COMPARED: Final = 64
+"""Words of a known text that are compared; of a longer one no more than the number is known."""
+
+_MOST_SEARCHED: Final = 128  # words in which a stretch is looked for
+
+
+class _Match(NamedTuple):
+    cost: int
+    less: int
+    """The number of words that are the same, negative."""
+    begin: int
+
+
+def count_off(known: Sequence[str], words: Sequence[str], expected: int) -> int:
+    """Return how many words at the beginning of `words` are the known ones, or the end of these.
+
+    `expected` is how many there should be, by the audio; of counts that are equally good, the nearest one is returned.
+    """
+    same = _same_beginning(known, words)
+    rest, others = known[same:], words[same:]
+    if not rest or not others or len(rest) > MOST_COMPARED:
+        return min(len(words), same if not rest else max(same, expected))
+    others = others[: 2 * len(rest)]
+    first = [_Match(count, 0, 0) for count in range(len(others) + 1)]
+    ends = enumerate(_matches(rest, others, first))
+    return same + min((cost, less, abs(same + count - expected), count) for count, (cost, less, _) in ends)[-1]
+
+
+def find(known: Sequence[str], words: Sequence[str]) -> tuple[int, int]:
+    """Return the stretch of `words` that is the known ones; (0, 0) where more than half of those would differ."""
+    if not known or len(known) > MOST_COMPARED:
+        return 0, 0
+    words = words[:_MOST_SEARCHED]
+    first = [_Match(0, 0, place) for place in range(len(words) + 1)]
+    ends = enumerate(_matches(known, words, first))
+    cost, _, _, begin, end = min((cost, less, abs(end - at - len(known)), at, end) for end, (cost, less, at) in ends)
+    return (begin, end) if 2 * cost <= len(known) else (0, 0)
+
+
+def _same_beginning(known: Sequence[str], words: Sequence[str]) -> int:
+    pairs = enumerate(zip(known, words, strict=False))
+    most = min(len(known), len(words))
+    return next((at for at, (one, other) in pairs if spoken(one) != spoken(other)), most)
+
+
+def _matches(known: Sequence[str], words: Sequence[str], first: list[_Match]) -> list[_Match]:
+    """Return for each end in `words` the best way to have all of `known` end there, from a first row."""
+    said = [spoken(word) for word in words]
+    row = first
+    for word in known:
+        wanted = spoken(word)
+        above, row = row, [row[0]._replace(cost=row[0].cost + 1)]
+        for place, other in enumerate(said, 1):
+            cost, less, begin = above[place - 1]
+            both = _Match(cost, less - 1, begin) if wanted == other else _Match(cost + 1, less, begin)
+            missing, added = (each._replace(cost=each.cost + 1) for each in (above[place], row[-1]))
+            row.append(min(both, missing, added))
+    return row
