@@ -8,9 +8,11 @@ had before the next utterance began. If that interim stopped short of the end of
 is the best guess there is, but nothing to close an utterance with.
 
 A stream without word times that opens late may hear an utterance that a single request has answered, and never gives
-an interim of that utterance alone. Then the words that the answer has are counted off (`speech.counting_off`). While the
-answer is still to come, all words go to the later utterance, and its share says whose they may be besides
-(`Share.joined`): the answer takes them out again (`speech.corrections`).
+an interim of that utterance alone. Then the words that the answer has are counted off (`speech.counting_off`). While
+the answer is still to come, all words go to the later utterance, and its share says whose they may be besides
+(`Share.joined`): it waits for the answer, which takes them out again (`speech.corrections`). Where the two recognizers
+hear the earlier utterance differently, or no answer comes, a word may stand in the later utterance that was not spoken
+there; none is taken away from it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from batkol.speech.counting_off import find
-from batkol.speech.outcomes import Partial, Revision, TakenBack
+from batkol.speech.outcomes import Revision
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import COVERS, Mode, Source, Utterance, UtteranceState
 
@@ -80,7 +80,7 @@ def check(utterance: Utterance, text: str) -> Iterator[Revision]:
         yield Revision(utterance, utterance.text)
 
 
-def separate(utterance: Utterance, earlier: Utterance) -> Iterator[Revision | Partial | TakenBack]:
+def separate(utterance: Utterance, earlier: Utterance) -> Iterator[Revision]:
     """Take the words of an earlier utterance out of one that a stream without word times gave both: they are told now.
 
     Where the told text is not found, the words stay where they are: a word in the wrong utterance is less than none.
@@ -92,10 +92,7 @@ def separate(utterance: Utterance, earlier: Utterance) -> Iterator[Revision | Pa
         utterance.parts = [settled] if settled else []
         earlier.parts = [earlier.told]
     utterance.interim, _ = _without(owed, utterance.interim)
-    if utterance.state is not UtteranceState.DONE:
-        text = utterance.newest
-        yield Partial(utterance, text, utterance.text_end, 0.0) if text else TakenBack(utterance)
-    elif utterance.source in _BY_STREAM and not utterance.checked:
+    if utterance.state is UtteranceState.DONE and utterance.source in _BY_STREAM and not utterance.checked:
         text, taken = _without(owed, utterance.text)
         if taken:
             utterance.text = text

@@ -10,13 +10,15 @@ from batkol.speech.results import Portion
 class Passage:
     """The stretch of a call that one RPC hears: from `base`, and for good up to `limit` once it has a successor."""
 
-    __slots__ = ("base", "floor", "held", "limit", "newest", "number", "over", "recognizer", "tentative")
+    __slots__ = ("base", "floor", "held", "limit", "newest", "number", "over", "quiet_from", "recognizer", "tentative")
 
     def __init__(self, base: int, number: int = 0, recognizer: str = "") -> None:
         self.base = base
         self.number = number
         self.recognizer = recognizer
         self.limit: int | None = None
+        self.quiet_from: int | None = None
+        """The sample from which nobody speaks before `limit`; None: somebody may."""
         self.over = False
         self.floor = base
         """The sample up to which words are committed: by RPCs before this one, or by its own finals."""

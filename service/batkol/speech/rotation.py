@@ -52,13 +52,15 @@ class Why(StrEnum):
 class Cut(NamedTuple):
     """A hand-over: the old RPC speaks for the samples before `limit`, the new one hears from `base` on.
 
-    Better than at `base` it begins at a quiet spot up to `slack` samples before: half a word makes nonsense.
+    Better than at `base` it begins at a quiet spot up to `slack` samples before: half a word makes nonsense. From
+    `quiet_from` to `limit` nobody speaks; None: somebody may.
     """
 
     why: Why
     limit: int
     base: int
     slack: int
+    quiet_from: int | None = None
 
 
 class CallPosition(NamedTuple):
@@ -69,13 +71,14 @@ class CallPosition(NamedTuple):
     quiet_since: float | None  # when silence began; None while the caller speaks
     committed: bool  # a final has just been committed
     timed: bool  # finals come with word times
+    spoken_to: int | None = None  # the last sample of speech, while the caller is silent
 
 
 def cut_here(why: Why, now: float, position: CallPosition) -> Cut:
     """Return a hand-over where the caller stands, in silence or in mid-speech."""
     if position.quiet_since is not None and now - position.quiet_since >= SETTLED_S:
         limit = max(position.watermark, position.end - UNSURE)
-        return Cut(why, limit, limit, OVERLAP)
+        return Cut(why, limit, limit, OVERLAP, position.spoken_to)
     limit = max(position.watermark, position.end - LAP)
     return Cut(why, limit, max(0, limit - HALF_LAP), LAP - HALF_LAP // 2)
 

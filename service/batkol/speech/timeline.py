@@ -26,11 +26,9 @@ from typing import Final
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.passage import Passage
 from batkol.speech.results import Portion, Transcript, Word
-from batkol.speech.rotation import OVERLAP
+from batkol.speech.rotation import LAP, OVERLAP
 from batkol.speech.sameness import same
-
-SEAM: Final = SAMPLE_RATE // 4
-"""Within 250 ms of the watermark a word's time does not show a repeat: recognizers give it in steps of 100 ms."""
+from batkol.speech.seam import SEAM, are_one, before
 
 _STEP: Final = SAMPLE_RATE // 10
 """A final's end is good to 100 ms, so it may lie in the next word; the end of its last word does not."""
@@ -69,9 +67,21 @@ class Timeline:
         self._passages.append(passage)
         return passage
 
-    def bound(self, passage: Passage, limit: int) -> list[Transcript]:
-        """Let the successor's results count from `limit` on. Returns its held results, if none is missing."""
-        passage.limit = limit
+    @property
+    def resume(self) -> int:
+        """The sample at which an RPC that follows a broken one begins.
+
+        A guess of where the last final ends may lie in the midst of a word that is none of its own: as much is heard
+        again as at a seam in mid-speech, and told apart by its text.
+        """
+        return self.watermark if self.watermark == self.sure else max(self.sure, self.watermark - LAP)
+
+    def bound(self, passage: Passage, limit: int, quiet_from: int | None = None) -> list[Transcript]:
+        """Let the successor's results count from `limit` on. Returns its held results, if none is missing.
+
+        Nobody speaks from `quiet_from` to there: what comes of that audio without word times is the successor's.
+        """
+        passage.limit, passage.quiet_from = limit, quiet_from
         return self.finish(passage) if self.sure >= limit else []
 
     def finish(self, passage: Passage) -> list[Transcript]:
@@ -127,16 +137,25 @@ class Timeline:
         start = passage.floor if end <= self.watermark or (kept and kept[0].place < self.watermark) else self.watermark
         start = max(start, base)
         if words and limit is not None:
-            kept, end, cut = _before(limit, kept, end)
+            kept, end, cut = before(limit, kept, end)
             end = max(end, start)
             passage.limit = end if cut else limit
-        elif limit is not None and end > limit + SEAM and start >= limit - SEAM:
-            return None  # without word times, and nearly all of it is the successor's
+        elif limit is not None and self._is_successors(passage, portion, start, limit):
+            return None
         text = portion.text if len(kept) == len(words) else " ".join(w.text for w in kept)
         if again and not words:
             text = self._without_echo(text)
         self._remember(passage, portion, text, end, kept)
         return _placed(passage, text.strip(), start, end, words=kept)
+
+    def _is_successors(self, passage: Passage, portion: Portion, start: int, limit: int) -> bool:
+        """Whether a final without word times is the successor's, or nearly all of it."""
+        if passage.base + portion.end <= limit + SEAM:
+            return False
+        if not portion.guessed:
+            return start >= limit - SEAM
+        behind = self.watermark if self._committed_by is passage else 0  # the final before it, however that is dated
+        return passage.quiet_from is not None and max(start, behind) >= passage.quiet_from - SEAM
 
     def _end(self, passage: Passage, portion: Portion) -> int:
         """Return where it ends in the call. A guess goes no further than the RPC speaks for."""
@@ -200,7 +219,7 @@ class Timeline:
         """
         floor, last = self._floor(passage), self._last
         if last is not None and last.place >= floor - 2 * SEAM:
-            again = [number for number, word in enumerate(words) if _are_one(word, last)]
+            again = [number for number, word in enumerate(words) if are_one(word, last)]
             if again:
                 nearest = min(again, key=lambda number: abs(words[number].place - last.place))
                 return tuple(words[nearest + 1 :])
@@ -265,23 +284,3 @@ def _placed(passage: Passage, text: str, start: int, end: int, *, words: tuple[W
         rpc=passage.number,
         recognizer=passage.recognizer,
     )
-
-
-def _are_one(word: Word, other: Word) -> bool:
-    """Whether two RPCs mean the same word. One of them may have returned the word without its length."""
-    sure = word.start < word.end and other.start < other.end
-    return same(word.text, other.text) and abs(word.place - other.place) <= (SEAM if sure else 2 * SEAM)
-
-
-def _before(limit: int, words: tuple[Word, ...], end: int) -> tuple[tuple[Word, ...], int, bool]:
-    """Return the words that lie before the seam, where exactly it is, and whether there are words behind it.
-
-    It is between two words, not in one: half-way between their places, not their times, which lie end to end, with a
-    pause in one of them.
-    """
-    count = next((number for number, word in enumerate(words) if word.place >= limit), len(words))
-    kept = words[:count]
-    if count == len(words):
-        return kept, max(min(end, limit), kept[-1].end if kept else 0), False
-    first = words[count]
-    return kept, (kept[-1].place + first.place) // 2 if kept else min(limit, first.onset), True

@@ -212,19 +212,19 @@ class Utterances:
         if utterance.state is UtteranceState.DONE:
             yield from revise(utterance)
         elif utterance.mode is Mode.STREAMING:
-            yield from self._grow(utterance, heard, steady=steady)
+            yield from self._grow(utterance, heard.end, heard.stability, steady=steady)
             if had and not utterance.newest:
                 yield TakenBack(utterance)
 
-    def _grow(self, utterance: Utterance, heard: Transcript, *, steady: bool) -> Iterator[UtteranceOutcome]:
-        closed = list(self._close_if_covered(utterance)) if heard.final else []
+    def _grow(self, utterance: Utterance, end: int, stability: float, *, steady: bool) -> Iterator[UtteranceOutcome]:
+        closed = list(self._close_if_covered(utterance))
         due = steady or utterance.deadline is None
         if not closed and utterance.state is UtteranceState.CLOSING and due:
             closed = list(self._promote(utterance))
         if closed:
             yield from closed
         elif utterance.newest:
-            yield Partial(utterance, utterance.newest, heard.end, heard.stability)
+            yield Partial(utterance, utterance.newest, end, stability)
 
     def _pass_over(self, utterance: Utterance, heard: Transcript) -> Iterator[UtteranceOutcome]:
         had = bool(utterance.interim)
@@ -248,9 +248,9 @@ class Utterances:
                 continue
             if earlier.told:
                 yield from separate(later, earlier)
-            if later.state is UtteranceState.CLOSING and later.mode is Mode.STREAMING:
-                closed = list(self._close_if_covered(later))
-                yield from closed or (self._promote(later) if later.deadline is None else ())
+            if later.state is not UtteranceState.DONE and later.mode is Mode.STREAMING:
+                grown = list(self._grow(later, later.text_end, 0.0, steady=False))
+                yield from grown or [TakenBack(later)]
 
     def _unplaced(self, share: Share, heard: Transcript) -> Iterator[UtteranceOutcome]:
         utterance = self._add(share.start, share.start, Mode.STREAMING)

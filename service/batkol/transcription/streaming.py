@@ -155,11 +155,11 @@ class Streaming:
         session.set_silent(quiet=not self._speaking)
         self._spawn(self._run(session), "stt.session")
 
-    def set_speech(self, *, speaking: bool) -> None:
-        """The detector's news."""
+    def set_speech(self, *, speaking: bool, end: int | None = None) -> None:
+        """The detector's news; `end` is the last sample of speech."""
         self._speaking = speaking
         if self._session is not None:
-            self._session.set_silent(quiet=not speaking)
+            self._session.set_silent(quiet=not speaking, spoken_to=end)
 
     def flush(self) -> None:
         """Send all that was heard, whole batch or not."""

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from batkol.speech.passage import Passage
 from batkol.speech.results import Portion, Transcript, Word
-from batkol.speech.timeline import SEAM, Timeline
+from batkol.speech.seam import SEAM
+from batkol.speech.timeline import Timeline
 from support.properties import few_by_day
 
 SLOT = 4000  # samples: one word of the simulated call, with its silence
@@ -304,6 +305,32 @@ def test_a_guessed_end_beyond_the_seam_does_not_end_what_the_earlier_rpc_says() 
     (third,) = timeline.place(old, [undated("שלוש", 10 * SLOT)])
     assert (second.text, third.text) == ("שתיים", "שלוש")
     assert third.end == 8 * SLOT
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_text_of_audio_beyond_the_seam_is_the_successors_where_nobody_spoke_before_the_seam(silent: bool) -> None:
+    """The next stream opened late, and the caller speaks by then: the old one heard that, too."""
+    timeline, old = following()
+    new = timeline.follow(7 * SLOT)
+    timeline.place(old, [undated("אחת", 6 * SLOT)])
+    timeline.bound(old, 8 * SLOT, 5 * SLOT if silent else 7 * SLOT)
+
+    heard = [each.text for each in timeline.place(old, [undated("שתיים", 10 * SLOT)])]
+    timeline.finish(old)
+    heard += [each.text for each in timeline.place(new, [undated("שתיים שלוש", 4 * SLOT)])]
+
+    assert heard == (["שתיים שלוש"] if silent else ["שתיים", "שלוש"])
+
+
+def test_behind_a_guessed_end_no_more_is_heard_again_than_at_a_seam_in_mid_speech() -> None:
+    timeline, rpc = following()
+    assert timeline.resume == 0
+    timeline.place(rpc, [spoken(0, 3, base=0)])
+    assert timeline.resume == timeline.watermark == 3 * SLOT
+    timeline.place(rpc, [undated("אחת", 4 * SLOT)])
+    assert timeline.resume == 3 * SLOT, "what is sure is not heard again"
+    timeline.place(rpc, [undated("שתיים", 10 * SLOT)])
+    assert timeline.resume == 10 * SLOT - 8000
 
 
 @pytest.mark.parametrize("times", [(), (Word("שתיים", 4000, 8000), Word("שלוש", 8000, 12_000))])

@@ -218,7 +218,7 @@ def test_a_final_that_may_have_them_waits_for_the_answer_and_they_are_counted_of
 
     outcomes = utterances.settle(first, "אני רוצה", Source.SINGLE)
 
-    assert outcomes == [Final(first), Partial(second, "פגישה", 6 * SECOND, 0.0), Final(second)]
+    assert outcomes == [Final(first), Final(second)]
     assert second.text == "פגישה"
     assert utterances.dispatch(final("מחר", 0, 6.2)) == [Revision(second, "פגישה מחר")]
 

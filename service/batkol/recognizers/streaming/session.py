@@ -102,9 +102,12 @@ class StreamingSTTSession:
         """Have the text of all that was pushed made final, where the recognizer can do that."""
         self._streams.flush()
 
-    def set_silent(self, *, quiet: bool) -> None:
-        """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
-        self._streams.set_silent(quiet=quiet)
+    def set_silent(self, *, quiet: bool, spoken_to: int | None = None) -> None:
+        """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them.
+
+        `spoken_to`: the last sample of speech; None: all that was pushed may be speech.
+        """
+        self._streams.set_silent(quiet=quiet, spoken_to=spoken_to)
 
     def report_stall(self) -> None:
         """Replace the stream: another recognizer found words that the stream has not returned."""

@@ -107,9 +107,10 @@ class StreamChain:
         if (stream := self._streams.current) is not None:
             stream.flush()
 
-    def set_silent(self, *, quiet: bool) -> None:
+    def set_silent(self, *, quiet: bool, spoken_to: int | None = None) -> None:
         """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
-        self._watch.set_silent(self._loop.time(), quiet=quiet)
+        last = self._streams.until if spoken_to is None else spoken_to
+        self._watch.set_silent(self._loop.time(), last, quiet=quiet)
         if quiet:
             self._turn.set()
 
@@ -129,7 +130,8 @@ class StreamChain:
             if self._streams.opening is not None:
                 self._streams.opening.withdraw()
         under_way = self.recognizer if self._opening is None else self._opening.recognizer
-        self._switch = None if recognizer is under_way else Switch(recognizer, at)
+        spoken_to = None if self._watch.quiet_since is None else self._watch.spoken_to
+        self._switch = None if recognizer is under_way else Switch(recognizer, at, spoken_to)
         self._turn.set()
 
     def close(self) -> None:
@@ -206,7 +208,11 @@ class StreamChain:
         committed, streams.committed = streams.committed, False
         if self._switch is not None and self._switch.recognizer is self.recognizer:
             self._switch = None
-        position = CallPosition(streams.until, timeline.sure, self._watch.quiet_since, committed, timeline.timed)
+        timed = timeline.timed and self.recognizer.traits.word_times_on_finals
+        watch = self._watch
+        position = CallPosition(
+            streams.until, timeline.sure, watch.quiet_since, committed, timed, spoken_to=watch.spoken_to
+        )
         if self._switch is not None:
             return self._switch.cut(self._loop.time(), position)
         return None if streams.rotation is None else streams.rotation.cut(self._loop.time(), position)
@@ -229,7 +235,7 @@ class StreamChain:
             return old
         self._change(recognizer, events.CHOSEN)
         self._streams.current = new
-        self._streams.bound(old, cut.limit)
+        self._streams.bound(old, cut)
         new.offer(self._streams.until)
         self._report.rotated(cut, new)
         return new
@@ -237,7 +243,7 @@ class StreamChain:
     async def _break_before_make(self, old: Stream, cut: Cut) -> Stream:
         """Break before make, if every stream is in use: the ring keeps the audio in between."""
         self._streams.current = None
-        self._streams.bound(old, cut.limit)
+        self._streams.bound(old, cut)
         while not old.over:
             await self._wait()
         new = await self._open(cut.base)
@@ -284,8 +290,9 @@ class StreamChain:
     def _resume(self, base: int | None, failed: Stream) -> int:
         """Return the first sample of the next stream: no utterance waits for audio before it, within the limit."""
         needed = min(self._delegate.needed(), self._ring.end - _LEAD)
-        wanted = max(self.timeline.watermark if base is None else base, needed)
+        wanted = max(self.timeline.resume if base is None else base, needed)
         start = max(wanted, self._ring.end - self._options.replay_limit, self._ring.start)
         if start > wanted:
             self._report.observe(events.AudioLost(wanted, start, failed.recognizer.name))
-        return quiet_spot(self._ring, start, self.timeline.slack)
+        timed = self.recognizer.traits.word_times_on_finals  # it may be another one than before the fault
+        return quiet_spot(self._ring, start, self.timeline.slack) if timed else start

@@ -20,7 +20,7 @@ from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.streaming.recognizer import StreamingRecognizer
 from batkol.recognizers.streaming.stream import Stream
 from batkol.speech.results import Portion, Transcript
-from batkol.speech.rotation import Rotation
+from batkol.speech.rotation import Cut, Rotation
 from batkol.speech.timeline import Timeline
 
 
@@ -103,9 +103,9 @@ class Streams:
         for task in self._running:
             task.cancel()
 
-    def bound(self, stream: Stream, limit: int) -> None:
-        """Let the stream speak for the call up to `limit`, and no further; its successor is open."""
-        self._deliver(self.timeline.bound(stream.passage, limit))
+    def bound(self, stream: Stream, cut: Cut) -> None:
+        """Let the stream speak for the call up to the cut's limit, and no further; its successor is open."""
+        self._deliver(self.timeline.bound(stream.passage, cut.limit, cut.quiet_from))
         if stream.over:
             self._on_replaced_ended(stream)
         else:

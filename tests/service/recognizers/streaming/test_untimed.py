@@ -7,6 +7,7 @@ or where it is asked for, neither has any time, and a session ends ten minutes a
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -48,7 +49,7 @@ async def test_a_session_is_replaced_in_silence_before_its_ten_minutes_are_over(
     assert cuts(call)
     assert set(cuts(call)) == {Why.SILENCE}
     assert len(sessions) == len(cuts(call)) + 1
-    for old, new in zip(sessions, sessions[1:], strict=False):
+    for old, new in pairwise(sessions):
         assert old.half_closed_at is not None
         assert new.opened_at <= old.half_closed_at < old.opened_at + 20.0, "make before break, before the limit"
     assert (call.told.of(AudioLost), call.told.of(StreamReplaced), call.single.asked) == ([], [], [])
@@ -143,4 +144,39 @@ async def test_a_session_without_word_times_begins_exactly_where_the_other_recog
 
     assert [change.after for change in call.told.of(RecognizerChanged)] == [NAME]
     assert second.connections[0].base in {word.end for word in MONOLOGUE.words}
+    assert call.text == MONOLOGUE.text
+
+
+async def test_a_change_that_takes_long_to_open_gives_no_word_to_the_utterance_before() -> None:
+    """The old session hears the utterance as well meanwhile, and the new one answers nothing: a single request does."""
+    single = KnowingFallback(NEAR)
+    async with vendor_call(NEAR, traits={"first/a": TIMED, NAME: UNTIMED}, single=single, preferred=NAME) as call:
+        first, _ = call.vendors
+        await call.say(0)
+        first.opening_s = 1.0
+        call.preferred = "first/a"
+        await call.begin(1)
+        await call.feed(NEAR.utterances[1].start + 10_000)
+        first.hangs = True
+        await call.end(1)
+        await until(lambda: 1 in call.told.texts)
+
+    assert call.told.texts == {0: NEAR.utterances[0].text, 1: NEAR.utterances[1].text}
+    assert (call.told.revisions, call.told.sources[1]) == ([], Source.SINGLE)
+
+
+async def test_a_session_that_ends_at_a_guess_in_mid_word_loses_no_word() -> None:
+    """A final is dated by the audio that was sent, in the midst of the next word; nothing else was heard of that one."""
+    async with vendor_call(MONOLOGUE, traits={NAME: UNTIMED}) as call:
+        (vendor,) = call.vendors
+        word = MONOLOGUE.words[6]
+        await call.begin(0, words=6)
+        await call.feed(word.end - 400)
+        await vendor.connections[0].flush()
+        await until(lambda: bool(vendor.connections[0].final_at))
+        vendor.die(broken())
+        await call.end(0)
+        await until(lambda: 0 in call.told.texts)
+
+    assert len(vendor.connections) == 2
     assert call.text == MONOLOGUE.text
