@@ -67,14 +67,14 @@ class Timeline:
         self._passages.append(passage)
         return passage
 
-    @property
-    def resume(self) -> int:
-        """The sample at which an RPC that follows a broken one begins.
+    def resume(self, broken: Passage) -> int:
+        """Return the sample at which an RPC begins that follows a broken one.
 
-        A guess of where the last final ends may lie in the midst of a word that is none of its own: as much is heard
-        again as at a seam in mid-speech, and told apart by its text.
+        One that has committed nothing is followed from where it began: the seam behind it may lie in a word. So may a
+        guess of where the last final ends: as much is heard again as at a seam in mid-speech, and told apart by its text.
         """
-        return self.watermark if self.watermark == self.sure else max(self.sure, self.watermark - LAP)
+        start = self.watermark if self.watermark == self.sure else max(self.sure, self.watermark - LAP)
+        return start if self._committed_by is broken else min(start, broken.base)
 
     def bound(self, passage: Passage, limit: int, quiet_from: int | None = None) -> list[Transcript]:
         """Let the successor's results count from `limit` on. Returns its held results, if none is missing.

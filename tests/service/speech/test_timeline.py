@@ -324,13 +324,27 @@ def test_a_text_of_audio_beyond_the_seam_is_the_successors_where_nobody_spoke_be
 
 def test_behind_a_guessed_end_no_more_is_heard_again_than_at_a_seam_in_mid_speech() -> None:
     timeline, rpc = following()
-    assert timeline.resume == 0
+    assert timeline.resume(rpc) == 0
     timeline.place(rpc, [spoken(0, 3, base=0)])
-    assert timeline.resume == timeline.watermark == 3 * SLOT
+    assert timeline.resume(rpc) == timeline.watermark == 3 * SLOT
     timeline.place(rpc, [undated("אחת", 4 * SLOT)])
-    assert timeline.resume == 3 * SLOT, "what is sure is not heard again"
+    assert timeline.resume(rpc) == 3 * SLOT, "what is sure is not heard again"
     timeline.place(rpc, [undated("שתיים", 10 * SLOT)])
-    assert timeline.resume == 10 * SLOT - 8000
+    assert timeline.resume(rpc) == 10 * SLOT - 8000
+
+
+def test_an_rpc_that_has_committed_nothing_is_followed_from_where_it_began() -> None:
+    """The seam lies in a word that is the successor's, which heard it from its beginning on."""
+    timeline, old = following()
+    new = timeline.follow(2 * SLOT)
+    timeline.bound(old, 3 * SLOT + 1600)
+    timeline.place(old, [spoken(0, 5, base=0)])
+    timeline.finish(old)
+
+    assert 2 * SLOT < timeline.watermark < 3 * SLOT + 3200
+    assert timeline.resume(new) == 2 * SLOT
+    timeline.place(new, [spoken(3, 5, base=2 * SLOT)])
+    assert timeline.resume(new) == timeline.watermark == 5 * SLOT
 
 
 @pytest.mark.parametrize("times", [(), (Word("שתיים", 4000, 8000), Word("שלוש", 8000, 12_000))])

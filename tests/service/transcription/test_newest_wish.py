@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from batkol.recognizers.streaming.errors import Next
 from batkol.recognizers.streaming.events import StreamRotated
 from batkol.speech.breaker import BreakerState
-from batkol.speech.rotation import Why
+from batkol.speech.rotation import LAP, Why
 from batkol.transcription.events import FinalReady
 from batkol.voices.marked.voice import WORDS, SpokenAudio, script
 from support.properties import few_by_day
@@ -95,6 +95,27 @@ async def test_of_wishes_that_come_while_a_stream_opens_the_newest_one_wins(
     assert by(call)[-1] == (changes or [FIRST])[-1]
     rotated = call.told.of(StreamRotated)
     assert [(each.cut.why, each.recognizer) for each in rotated] == [(Why.CHOSEN, name) for name in changes]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9])
+async def test_a_change_in_mid_word_to_a_recognizer_that_opens_and_refuses_loses_no_word(part: float) -> None:
+    """Wherever in a word the seam of that change lies: the old session is closed by then, and another one follows."""
+    async with vendor_call(LONG) as call:
+        _, second = call.vendors
+        await call.begin(0)
+        word = LONG.words[0]
+        await call.feed(int(word.start + part * (word.end - word.start)) + LAP)
+        call.put_in_force(SECOND, FIRST)
+        await until(lambda: bool(second.connections))
+        second.refusal = broken()
+        second.die(second.refusal)
+        await call.end(0)
+        await call.say(1)
+
+    assert [after for after, _ in call.changes] == [SECOND, FIRST]
+    assert call.text == LONG.text
+    assert call.single.asked == []
 
 
 @pytest.mark.virtual_time

@@ -265,7 +265,7 @@ class StreamChain:
         first, last, lived = error, broken, self._loop.time() - broken.opened_at
         while True:
             await self._wait_or_change(error, last, lived)
-            start = self._resume(base, last)
+            start = self._resume(base, broken, last)
             stream = await self._open(start)
             if stream.error is None:
                 break
@@ -287,12 +287,13 @@ class StreamChain:
             self._change(self._switch.recognizer, events.CHOSEN)
             self._switch = None
 
-    def _resume(self, base: int | None, failed: Stream) -> int:
+    def _resume(self, base: int | None, broken: Stream, failed: Stream) -> int:
         """Return the first sample of the next stream: no utterance waits for audio before it, within the limit."""
         needed = min(self._delegate.needed(), self._ring.end - _LEAD)
-        wanted = max(self.timeline.resume if base is None else base, needed)
+        wanted = max(self.timeline.resume(broken.passage) if base is None else base, needed)
         start = max(wanted, self._ring.end - self._options.replay_limit, self._ring.start)
         if start > wanted:
             self._report.observe(events.AudioLost(wanted, start, failed.recognizer.name))
-        timed = self.recognizer.traits.word_times_on_finals  # it may be another one than before the fault
-        return quiet_spot(self._ring, start, self.timeline.slack) if timed else start
+        if start == broken.passage.base or not self.recognizer.traits.word_times_on_finals:
+            return start  # a quiet spot already, or nothing would tell what is heard twice
+        return quiet_spot(self._ring, start, self.timeline.slack)
