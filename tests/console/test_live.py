@@ -95,6 +95,23 @@ async def test_a_number_that_grows_runs_from_the_left_as_well(tmp_path: Path, te
         call.ends()
 
 
+async def test_the_page_says_who_hears_a_call_before_its_first_final_and_after_a_change(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("אני")
+        await page.click(".call")
+        await page.sees(".detail .facts", "heard by google-v1/default")
+        await page.sees(".detail .utterance .chip.mode", "streaming · google-v1/default")
+        call.is_quiet("אני")
+        call.says("אני")
+        call.recognizer = "soniox/stt-rt-v5"
+        call.begins("רוצה")
+        await page.sees(".detail .facts", "heard by google-v1/default, then soniox/stt-rt-v5")
+        assert len(await page.run("[...document.querySelectorAll('.detail .utterance.growing')]")) == 1
+        call.ends()
+        assert page.complaints == []
+
+
 async def test_what_is_not_sure_is_shown_so_and_what_was_taken_back_too(tmp_path: Path) -> None:
     where = "http://traces.example.test/trace/{trace_id}"
     async with visit(tmp_path, trace_url=where) as at, at.page() as page:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol.events.events import FinalText, PartialText
+from batkol.events.events import FinalText, PartialText, UtteranceStarted
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.soniox.server import SonioxDouble
 from batkol.simulators.twilio.caller import Caller
@@ -38,6 +38,15 @@ def counted(up: Stack, name: str) -> dict[str, float]:
     for sample in samples:
         found[sample.labels["recognizer"]] = found.get(sample.labels["recognizer"], 0) + sample.value
     return found
+
+
+async def heard_by(up: Stack, sid: str) -> str:
+    """Who hears a live call, as the API says, once a session is open."""
+    path = f"{up.internal}/v1/calls/{sid}"
+    async with asyncio.timeout(45), httpx.AsyncClient() as http:
+        while not (name := (await http.get(path)).json()["recognizer"]):
+            await asyncio.sleep(0.05)
+    return str(name)
 
 
 def traced_by(here: Traced, sid: str) -> list[tuple[object, object]]:
@@ -97,9 +106,11 @@ async def test_an_order_that_changes_in_mid_utterance_moves_the_call_from_vendor
         service = up.service
         write_tuning(tmp_path, {"revision": "1", "recognition": {"order": [DEFAULT]}})
         await until(lambda: service.live.tuning.revision == "1")
+        hearing: list[str] = []
 
         async def talk(caller: Caller) -> None:
             sid = caller.plan.call_sid
+            hearing.append(await heard_by(up, sid))
 
             async def change(number: int, order: list[str]) -> None:
                 await up.heard.until(lambda: [p for p in up.heard.of(sid, PartialText) if p.index == number])
@@ -108,11 +119,16 @@ async def test_an_order_that_changes_in_mid_utterance_moves_the_call_from_vendor
             for number, (spoken, order) in enumerate(zip(sentences, ([SONIOX, DEFAULT], [DEFAULT]), strict=True)):
                 await asyncio.gather(caller.say(spoken.mulaw), change(number, order))
                 await up.heard.until(lambda: len(up.heard.of(sid, FinalText)) == number + 1)  # noqa: B023  awaited here
+                hearing.append(await heard_by(up, sid))
 
         report = await up.call(script=talk)
         shown = service.metrics.render().decode().splitlines()
+    begun = [started.recognizer for started in up.heard.of(report.call_sid, UtteranceStarted)]
+    partials = [(partial.index, partial.recognizer) for partial in up.partials(report.call_sid)]
 
     assert report.clean, report.violations
+    assert (hearing, begun) == ([DEFAULT, SONIOX, DEFAULT], [DEFAULT, SONIOX]), "before the first final, and after each"
+    assert set(partials) == {(0, DEFAULT), (0, SONIOX), (1, SONIOX), (1, DEFAULT)}
     assert up.heard.texts(report.call_sid) == [spoken.text for spoken in sentences]
     assert [final.recognizer for final in up.heard.finals(report.call_sid)] == [SONIOX, DEFAULT]
     changes = [line for line in shown if line.startswith("batkol_recognizer_changes_total") and line.endswith(" 1.0")]

@@ -31,7 +31,6 @@ from batkol.events.events import (
 )
 from batkol.events.identity import Identity
 from batkol.events.recorder import Recorder
-from batkol.flags.flags import Decision
 from batkol.quantity import quantity
 from batkol.recognizers.streaming.events import AudioDropped, RecognizerChanged, StreamReplaced, StreamRotated
 from batkol.speech.utterance import Source, Utterance
@@ -153,8 +152,8 @@ class Reporter:
                 self._partial(utterance, text, stability)
             case FinalReady(utterance, text, confirms):
                 self._final(utterance, text, confirms)
-            case UtteranceOpened(utterance, decision):
-                self._utterance_opened(utterance, decision)
+            case UtteranceOpened():
+                self._utterance_opened(event)
             case SpeechStopped(utterance):
                 self.partial_gap.end(utterance)
                 publish_early(self._publisher, self._progress(utterance), event)
@@ -183,10 +182,11 @@ class Reporter:
             case _:
                 """The others are for traces, or for an agent in this process."""
 
-    def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
+    def _utterance_opened(self, opened: UtteranceOpened) -> None:
+        utterance = opened.utterance
         self.figures.utterances += 1
         self.partial_gap.begin(utterance, self._clock.monotonic())
-        progress = UtteranceProgress.opened(utterance, decision)
+        progress = UtteranceProgress.opened(utterance, opened.decision)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
             self.utterances.popitem(last=False)
@@ -198,6 +198,7 @@ class Reporter:
                 mode=progress.mode,
                 flag_variant=progress.flag_variant,
                 flag_reason=progress.flag_reason,
+                recognizer=opened.recognizer,
             )
         )
 
@@ -215,7 +216,10 @@ class Reporter:
         if (interval := self.partial_gap.partial(utterance, self._clock.monotonic())) is not None:
             self._metrics.partial_interval.record(interval, None, (utterance.recognizer,))
         header = self._publisher.utterance_header(utterance)
-        self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
+        partial = PartialText(
+            **header, text=text, stability=stability, number=progress.partials, recognizer=utterance.recognizer
+        )
+        self._publisher.publish(partial)
         ids = self._traces.ids_of(utterance)
         self._log_partial(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **ids)
 

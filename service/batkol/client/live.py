@@ -82,6 +82,7 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float = 0.0
     audio_ms: int = 0
     streaming: bool = False
+    recognizer: str = ""  # the streaming one that hears the call now; empty without a session
     sessions: int = 0
     utterances_total: int = 0
     partials: int = 0

@@ -58,6 +58,8 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "mode": "`streaming` or `single`: how the utterance is recognized.",
             "flag_variant": "The variant of the flag `streaming-stt` that decided it; null without a flag.",
             "flag_reason": "Why the flag had that value (`STATIC`, `TARGETING_MATCH`, …); null without a flag.",
+            "recognizer": "The streaming recognizer that hears the call at that moment, such as `google-v1/default`; "
+            "empty where a single request hears the utterance.",
         },
     ),
     "partial": EventDescription(
@@ -67,6 +69,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "text": "The whole text of the utterance so far. It may change.",
             "stability": "The recognizer's estimate from 0 to 1 that the text stays as it is; 0 if it gives none.",
             "number": "Counts the utterance's partials from 1. A slow reader misses some.",
+            "recognizer": "The streaming recognizer that gave the text.",
         },
     ),
     "tentative": EventDescription(

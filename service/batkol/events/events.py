@@ -68,6 +68,7 @@ class UtteranceStarted(UtteranceEvent, frozen=True, tag="utterance.started"):
     mode: str
     flag_variant: str | None
     flag_reason: str | None
+    recognizer: str = ""  # the streaming one that hears the call as it begins; empty with a single request
 
 
 class UtteranceEnded(UtteranceEvent, frozen=True, tag="utterance.ended"):
@@ -83,6 +84,7 @@ class PartialText(UtteranceEvent, frozen=True, tag="partial"):
     text: Words
     stability: float
     number: int  # of this utterance's partials, from 1
+    recognizer: str = ""  # the streaming one that gave the text
 
 
 class TentativeText(UtteranceEvent, frozen=True, tag="tentative"):

@@ -40,10 +40,14 @@ __all__ = [
 
 
 class UtteranceOpened(msgspec.Struct, frozen=True):
-    """An utterance has begun, by that decision of the flag; without one, it was found in what a stream heard."""
+    """An utterance has begun, by that decision of the flag; without one, it was found in what a stream heard.
+
+    `recognizer` is the name of the streaming one that hears the call then; empty with a single request.
+    """
 
     utterance: Utterance
     decision: Decision | None
+    recognizer: str = ""
 
 
 class Quiet(msgspec.Struct, frozen=True):

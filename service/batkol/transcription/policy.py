@@ -84,6 +84,11 @@ class Transcription:
         """Whether a streaming session hears this call."""
         return self._streaming.is_open
 
+    @property
+    def recognizer(self) -> str:
+        """The name of the streaming recognizer that hears this call; empty without a session."""
+        return self._streaming.recognizer
+
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The call is up; its sessions and requests live in `tasks`, and none outlives it."""
         self._pending.begin(tasks)
@@ -134,7 +139,7 @@ class Transcription:
         self._streaming.set_speech(speaking=True)
         utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
         self._early.begin(utterance)
-        self._observe(UtteranceOpened(utterance, decision))
+        self._observe(UtteranceOpened(utterance, decision, self.recognizer if streaming else ""))
         self._retire_session()
 
     def speech_paused(self, event: PauseEvent) -> None:
@@ -156,7 +161,7 @@ class Transcription:
             return
         utterance.silent_to = silent_to
         self._streaming.flush()
-        self._streaming.set_speech(speaking=False)
+        self._streaming.set_speech(speaking=False, end=end)
         outcomes = self._utterances.fall_silent(end, self._ring.end, self._loop.time())
         self._observe(SpeechStopped(utterance))
         if not outcomes:  # otherwise the final is there already
@@ -207,9 +212,7 @@ class Transcription:
 
     def _retire_session(self) -> None:
         """The flag is off and no utterance needs the session: end it."""
-        if self._wanted or not self._streaming.is_open:
-            return
-        if not any(u.mode is Mode.STREAMING for u in self._utterances.open):
+        if not (self._wanted or any(u.mode is Mode.STREAMING for u in self._utterances.open)):
             self._streaming.retire()
 
     # -- the other recognizers ---------------------------------------------------------------------------------
@@ -265,7 +268,7 @@ class Transcription:
                 case Unconfirmed(utterance):
                     self._doubt(_UNCONFIRMED, "unconfirmed", utterance)
                 case Unplaced(utterance):
-                    self._observe(UtteranceOpened(utterance, None))
+                    self._observe(UtteranceOpened(utterance, None, utterance.recognizer))
         self._retire_session()
         self._arm()
 
@@ -276,15 +279,12 @@ class Transcription:
 
     def release(self) -> None:
         """Let the ring forget what no utterance and no cursor will ask for (ten seconds are kept in any case)."""
-        needed = min((u.begin for u in self._utterances.unsettled), default=self._ring.end)
-        self._ring.release(min(needed, self._ring.end - 10 * SAMPLE_RATE))
+        self._ring.release(min((self._ring.end - 10 * SAMPLE_RATE, *(u.begin for u in self._utterances.unsettled))))
 
     # -- time --------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        deadlines = (
-            self._utterances.deadline, self._partials.deadline, self._early.deadline, self._streaming.deadline
-        )  # fmt: skip
+        deadlines = [each.deadline for each in (self._utterances, self._partials, self._early, self._streaming)]
         self._alarm.arm(min((due for due in deadlines if due is not None), default=None))
 
     def _tick(self) -> None:

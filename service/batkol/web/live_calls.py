@@ -122,6 +122,7 @@ def _stream(call: Call, reader: Reader) -> dict[str, Any]:
         "duration_s": round(call.age, 3),
         "audio_ms": call.audio.ms,
         "streaming": call.transcription.session_open,
+        "recognizer": call.transcription.recognizer,
         "sessions": figures.sessions,
         "utterances_total": figures.utterances,
         "partials": figures.partials,

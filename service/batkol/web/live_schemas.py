@@ -78,6 +78,7 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     audio_ms: int
     streaming: bool
+    recognizer: str  # the streaming one that hears the call now; empty without a session
     sessions: int
     utterances_total: int
     partials: int

@@ -298,6 +298,32 @@ test("a call names who heard it, and an utterance who heard the one before, wher
   assert.equal(recognizersOf(entries(calls)), "soniox, after 3 changes");
 });
 
+test("a call names who hears it before its first final, and after a change before the next one", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  const named = () => recognizersOf(entries(calls), calls.get("CA1").recognizer);
+  const listed = (recognizer) => ({ calls: [{ call_sid: "CA1", stream_sid: "MZ1", seq: script.seq, started_at: "2026-01-31T12:00:00Z", recognizer }] });
+  calls.observe(script.started());
+  assert.equal(named(), "");
+  calls.changed.clear();
+  calls.place(listed("google"));
+  assert.equal(named(), "google");
+  assert.ok(calls.changed.has("CA1"));
+  calls.observe(script.utterance("utterance.started", { begin_ms: 0, speech_ms: 0, mode: "streaming", recognizer: "google" }));
+  calls.observe(script.utterance("partial", { text: "אני", number: 1, recognizer: "google" }));
+  assert.deepEqual([named(), entries(calls)[0].recognizer], ["google", "google"]);
+  calls.observe(script.utterance("partial", { text: "אני רוצה", number: 2, recognizer: "soniox" }));
+  assert.deepEqual([named(), entries(calls)[0].recognizer], ["soniox", "soniox"]);
+  calls.observe(final(script, "אני רוצה תור", { recognizer: "soniox" }));
+  calls.observe(script.utterance("utterance.started", { index: 1, begin_ms: 0, speech_ms: 0, mode: "streaming", recognizer: "google" }));
+  assert.equal(named(), "soniox, then google");
+  calls.place(listed("soniox"));
+  assert.equal(named(), "soniox, then google", "an older snapshot changes nothing");
+  calls.observe(script.utterance("utterance.started", { index: 2, begin_ms: 0, speech_ms: 0, mode: "single", recognizer: "" }));
+  assert.equal(named(), "soniox");
+  calls.reset(listed("google"));
+  assert.equal(named(), "soniox, then google");
+});
+
 const closed = { state: "closed", reason: "", said: "", remedy: "", retry_in_s: null };
 const asked = (name, breaker = closed, check = { state: "accepted", reason: "" }) => [name, { endpoint: `${name}.example`, streams: 2, limit: 10, breaker, check }];
 const pod = (...streaming) => ({ flags: { recognizer: "google" }, recognizer: { streaming: Object.fromEntries(streaming), health: { streaming: closed, single: closed } } });

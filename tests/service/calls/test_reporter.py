@@ -389,6 +389,17 @@ def test_an_utterance_that_the_flag_was_not_asked_about_says_so(metrics: Metrics
     assert (event.flag_variant, event.flag_reason) == (None, None)
 
 
+def test_an_utterance_and_its_partials_say_who_hears_them_before_there_is_a_final(metrics: Metrics) -> None:
+    told = Told(metrics)
+    told.reporter.observe(UtteranceOpened(utterance(), DECISION, "first/a"))
+    told.reporter.observe(PartialReady(utterance(recognizer="second/b"), "אני", 0.5))
+
+    started, partial = told.events
+    assert isinstance(started, UtteranceStarted)
+    assert isinstance(partial, PartialText)
+    assert (started.recognizer, partial.recognizer) == ("first/a", "second/b")
+
+
 def test_a_final_nobody_could_make_out_has_no_words_and_no_source_but_none(metrics: Metrics) -> None:
     told = Told(metrics)
     told.reporter.observe(UtteranceOpened(utterance(), DECISION))

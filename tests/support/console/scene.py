@@ -61,10 +61,12 @@ class ScriptedCall:
             mode="streaming" if streaming else "single",
             flag_variant="on" if streaming else "off",
             flag_reason="STATIC" if streaming else "TARGETING_MATCH",
+            recognizer=self.recognizer if streaming else "",
         )
         for number, text in enumerate(texts, 1):
             self.passes(0.35)
-            self._publish(PartialText, **self._ids, text=text, stability=0.9, number=number)
+            of = {"number": number, "recognizer": self.recognizer if streaming else ""}
+            self._publish(PartialText, **self._ids, text=text, stability=0.9, **of)
 
     def is_quiet(self, text: str, number: int = 1) -> None:
         """The caller falls silent, and the newest text reaches the end."""

@@ -57,7 +57,7 @@ export class Calls {
     this.listChanged = true;
   }
 
-  /** Take the names of pods from a snapshot, and end the calls in doubt for too long of which no pod knows. */
+  /** Take the names of pods and of recognizers not heard of so far from a snapshot, and end the calls in doubt for too long of which no pod knows. */
   place({ calls, peers = [] }, now = Date.now()) {
     const listed = new Set(calls.map((each) => each.call_sid));
     for (const call of this.#calls.values()) {
@@ -67,10 +67,11 @@ export class Calls {
         this.#end(call, "unknown", now);
       }
     }
-    for (const { call_sid: sid, pod } of calls) {
+    for (const { call_sid: sid, pod, recognizer } of calls) {
       const call = this.#calls.get(sid);
-      if (call && pod && call.pod !== pod) {
-        call.pod = pod;
+      const news = call && { pod: pod || call.pod, recognizer: call.recognizer || recognizer || "" };
+      if (call && (call.pod !== news.pod || call.recognizer !== news.recognizer)) {
+        Object.assign(call, news);
         this.changed.set(sid, this.changed.get(sid) ?? new Set());
       }
     }
@@ -136,6 +137,7 @@ export class Calls {
       direction: "",
       pod: "",
       streaming: null,
+      recognizer: "", // the streaming one that hears it, as far as is known
       stream: 1,
       over: null, // {reason, at}
       moving: false, // between two streams
@@ -162,6 +164,7 @@ export class Calls {
       direction: shown.direction,
       pod: shown.pod ?? call.pod,
       streaming: shown.streaming,
+      recognizer: shown.recognizer || call.recognizer,
       stream: shown.stream,
       over: null,
       moving: false,
@@ -250,6 +253,10 @@ export class Calls {
     call.speaker = SPEAKER[event.type] ?? call.speaker;
     if (event.type === "utterance.started") {
       call.streaming = event.mode === "streaming"; // the flag may be flipped in the middle of a call
+    }
+    if (entry.kind === "utterance") {
+      const none = event.type === "utterance.started" && event.recognizer === ""; // with a single request
+      call.recognizer = none ? "" : event.recognizer || call.recognizer;
     }
     if (event.type === "reply.failed") {
       call.failures++;

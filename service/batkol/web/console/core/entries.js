@@ -14,6 +14,7 @@ export function utteranceOf(streamSid, index, at) {
     mode: null,
     variant: null,
     reason: null,
+    recognizer: "", // the streaming one that gave the newest text, or hears it
     beginMs: null,
     speechMs: null,
     endMs: null,
@@ -73,12 +74,14 @@ const CHANGES = {
       mode: event.mode,
       variant: event.flag_variant,
       reason: event.flag_reason,
+      recognizer: event.recognizer ?? "",
       beginMs: event.begin_ms,
       speechMs: event.speech_ms,
     }),
   partial: (entries, event, at) => {
     const entry = utterance(entries, event, at);
-    return Object.assign(entry, { before: entry.text, text: event.text, partials: event.number });
+    const recognizer = event.recognizer || entry.recognizer;
+    return Object.assign(entry, { before: entry.text, text: event.text, partials: event.number, recognizer });
   },
   tentative: (entries, event, at) =>
     Object.assign(utterance(entries, event, at), {

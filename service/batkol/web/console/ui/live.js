@@ -17,6 +17,7 @@ export class LiveView {
   #may;
   #known;
   #selected = "";
+  #hearing = ""; // the recognizer that hears the selected call, as shown
   #stale = new Set(); // calls whose rows are to be written
   #listAt = 0;
   #later = null;
@@ -164,7 +165,7 @@ export class LiveView {
       this.announce(entry);
     }
     this.#writeAbout(call);
-    if ([...entries].some((entry) => entry.final)) {
+    if (call.recognizer !== this.#hearing || [...entries].some((entry) => entry.final)) {
       this.#writeHeard(call);
     }
   }
@@ -175,9 +176,10 @@ export class LiveView {
     write(this.sid, call.sid);
   }
 
-  /** Which recognizers heard the call: its finals say so. */
+  /** Which recognizers heard the call: its finals say so, and of one that is up, who hears it now. */
   #writeHeard(call) {
-    const names = recognizersOf(call.entries.values());
+    this.#hearing = call.recognizer;
+    const names = recognizersOf(call.entries.values(), call.over ? "" : call.recognizer);
     write(this.heard, names && ` · heard by ${names}`);
   }
 

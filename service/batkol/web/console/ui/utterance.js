@@ -65,7 +65,7 @@ function chips(entry, former) {
   const { final, tentative, withdrawn, revised } = entry;
   const flag = entry.variant && `flag ${entry.variant}${entry.reason ? ` (${entry.reason})` : ""}`;
   return [
-    entry.mode && chip([entry.mode, final?.recognizer, flag].filter(Boolean).join(" · "), "mode"),
+    entry.mode && chip([entry.mode, final ? final.recognizer : entry.recognizer, flag].filter(Boolean).join(" · "), "mode"),
     former && chip(`recognizer changed, before: ${former}`, "warn"),
     tentative && !final && chip(`tentative ${tentative.number}`, "tentative"),
     withdrawn && withdrawnChip(withdrawn),
