@@ -128,6 +128,11 @@ def choose(recognizer: str) -> Action:
     return lambda at: at.up.choose(recognizer)
 
 
+def order(*recognizers: str) -> Action:
+    """Have the tuning name these recognizers, in this order; it is in force for calls in progress, too."""
+    return lambda at: at.up.order(*recognizers)
+
+
 async def flip_off_and_on(at: Ground) -> None:
     """Off, and on again as soon as an utterance of every call has begun without streaming."""
     at.up.flip(on=False)

@@ -1,4 +1,4 @@
-"""Soniox and Google's streams behind one another: a fault, the flag or a drain, and one goes on where the other was."""
+"""Soniox and Google's streams behind one another: a fault, flag, tuning or drain; one goes on where the other was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batkol.app.patience import Patience
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind
 from reliability import rows_soniox
-from reliability.ground import GOOGLE, SONIOX, choose
+from reliability.ground import GOOGLE, SONIOX, choose, order
 from reliability.rows_crossed import drained, ended, flipped
 from reliability.rows_ends import MID_S, TALKS
 from reliability.rows_limit import LIMIT, PAUSING, ROTATING
@@ -23,6 +23,7 @@ CHANGED: Final = "another recognizer hears the call"
 TO_GOOGLE: Final = f"{CHANGED} recognizer={GOOGLE} before={SONIOX}"
 TO_SONIOX: Final = f"{CHANGED} recognizer={SONIOX} before={GOOGLE}"
 CHOSEN: Final = "reason=chosen"
+NO_RECOGNIZER: Final = "'soniox-v9/none' is no recognizer of this service"
 
 SHUT: Final = SonioxFault(kind=SonioxFaultKind.REFUSE)
 """Soniox refuses every handshake."""
@@ -117,6 +118,10 @@ AT_LIMITS: Final = _row(
     seen=Seen(streams=(4, 24)),
 )
 
+_SHORT_SENTENCES: Final = tuple(
+    replace(talk, utterances=tuple(words[:2] for words in talk.utterances)) for talk in SENTENCES
+)
+
 FLAG: Final = (
     _row(
         "soniox-flag-google",
@@ -128,9 +133,7 @@ FLAG: Final = (
         ),
         seen=Seen(then=(f"{TO_GOOGLE} {CHOSEN}", f"{TO_SONIOX} {CHOSEN}"), streams=(6, 8), quiet=True),
         brief={
-            "talks": tuple(
-                replace(talk, utterances=tuple(words[:2] for words in talk.utterances)) for talk in SENTENCES
-            ),
+            "talks": _SHORT_SENTENCES,
             "steps": (Step(choose(GOOGLE), at_s=0.8), Step(choose(SONIOX), at_s=4.2)),
         },
     ),
@@ -157,6 +160,69 @@ FLAG: Final = (
         soniox=(befallen(SonioxFaultKind.STALL, sessions=()),),
         steps=(Step(choose(GOOGLE), at_s=MID_S + 0.3),),
         seen=Seen(says=(TO_GOOGLE,), streams=(4, 10)),
+    ),
+)
+
+TUNING: Final = (
+    _row(
+        "soniox-order-google",
+        "The tuning names Google first in mid-word, and Soniox again in mid-word of the next sentence",
+        talks=SENTENCES,
+        steps=(
+            Step(order(GOOGLE, SONIOX), at_s=SENTENCES[0].word_s(1)),
+            Step(order(SONIOX, GOOGLE), at_s=SENTENCES[0].word_s(4)),
+        ),
+        seen=Seen(then=(f"{TO_GOOGLE} {CHOSEN}", f"{TO_SONIOX} {CHOSEN}"), streams=(6, 8), quiet=True),
+        brief={
+            "talks": _SHORT_SENTENCES,
+            "steps": (Step(order(GOOGLE, SONIOX), at_s=0.8), Step(order(SONIOX, GOOGLE), at_s=4.2)),
+        },
+    ),
+    _row(
+        "soniox-order-alone",
+        "The tuning names Google alone in mid-word while nobody pauses, and Soniox alone a second later",
+        talks=_UNPAUSING,
+        steps=(
+            Step(order(GOOGLE), at_s=_UNPAUSING[0].word_s(2)),
+            Step(order(SONIOX), at_s=_UNPAUSING[0].word_s(2) + 1.0),
+        ),
+        seen=Seen(then=(f"{TO_GOOGLE} {CHOSEN}", f"{TO_SONIOX} {CHOSEN}"), streams=(6, 8), quiet=True),
+        brief={"talks": UNPAUSING_BRIEFLY},
+    ),
+    _row(
+        "soniox-order-hang",
+        "The tuning names Google first in mid-word while Soniox's sessions hang",
+        talks=SENTENCES,
+        soniox=(befallen(SonioxFaultKind.STALL, sessions=()),),
+        steps=(Step(order(GOOGLE, SONIOX), at_s=MID_S + 0.3),),
+        seen=Seen(says=(f"{TO_GOOGLE} {CHOSEN}",), streams=(4, 10)),
+    ),
+    _row(
+        "soniox-order-refused",
+        "The tuning names Google first in mid-word, whose streams are refused: Soniox goes on",
+        talks=SENTENCES,
+        faults=(Fault(kind=Kind.END),),
+        steps=(Step(order(GOOGLE, SONIOX), at_s=SENTENCES[0].word_s(1)),),
+        seen=Seen(streams=(3, 12)),
+    ),
+    _row(
+        "soniox-order-invalid",
+        "The tuning names Google first in mid-word; then a recognizer that there is not: the calls stay with Google",
+        talks=SENTENCES,
+        steps=(
+            Step(order(GOOGLE, SONIOX), at_s=SENTENCES[0].word_s(1)),
+            Step(order("soniox-v9/none", SONIOX), at_s=SENTENCES[0].word_s(4)),
+        ),
+        seen=Seen(
+            says=(f"{TO_GOOGLE} {CHOSEN}", NO_RECOGNIZER),
+            then=(f"{TO_GOOGLE} {CHOSEN}", NO_RECOGNIZER),
+            never=(TO_SONIOX,),
+            streams=(4, 6),
+        ),
+        brief={
+            "talks": _SHORT_SENTENCES,
+            "steps": (Step(order(GOOGLE, SONIOX), at_s=0.8), Step(order("soniox-v9/none", SONIOX), at_s=4.2)),
+        },
     ),
 )
 
@@ -213,4 +279,4 @@ def _crossed(row: Scenario) -> tuple[Scenario, ...]:
     return tuple(replace(each, group=f"recognizers-{each.group}") for each in crossed)
 
 
-ROWS: Final = (*FAULTS, AT_LIMITS, *FLAG, *BOTH, *(each for row in _AGAIN for each in _crossed(row)))
+ROWS: Final = (*FAULTS, AT_LIMITS, *FLAG, *TUNING, *BOTH, *(each for row in _AGAIN for each in _crossed(row)))

@@ -136,6 +136,7 @@ class Seen:
 
     says: tuple[str, ...] = ()  # each is in a line of the log; of `one|other`, one is
     then: tuple[str, ...] = ()  # the first lines with these texts come in this order
+    never: tuple[str, ...] = ()  # no line has any of these
     quiet: bool = False  # no warning at all
     sources: frozenset[str] | None = None  # where finals may come from
     streams: tuple[int, int] | None = None  # opened, at least and at most: a fault is no reason for a loop

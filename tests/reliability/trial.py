@@ -198,6 +198,7 @@ def _missing(result: Result, scenario: Scenario, log: LogBook, ends: list[CallEn
     """Yield what should have been seen and was not, and the other way round."""
     seen = scenario.seen
     yield from (f"the log never said {text!r}" for text in seen.says if not log.says(text))
+    yield from (f"the log said {text!r}" for text in seen.never if log.says(text))
     if sorted(seen.then, key=log.first) != list(seen.then):
         yield f"the log did not say in this order: {', '.join(seen.then)}"
     if seen.quiet:

@@ -106,6 +106,10 @@ class Stack:
         """Have the flag name a recognizer, as an SRE would."""
         write_flag(self.live, on=True, recognizer=recognizer)
 
+    def order(self, *recognizers: str) -> None:
+        """Have the tuning name these recognizers, in this order, as an SRE would."""
+        write_tuning(self.live, {"recognition": {"recognizer": recognizers[0], "order": list(recognizers)}})
+
     def plan(self, audio: bytes = b"", **fields: Any) -> CallPlan:
         own: dict[str, Any] = {"auth_token": TOKEN, "public_url": PUBLIC, "speed": self.speed}
         return CallPlan(base_url=self.url, audio=audio, **{**own, **fields})
