@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack, suppress
 from batkol.app.patience import Patience
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.errors import ConfigurationError
+from batkol.google_api.hosts import is_google
 from batkol.recognizers import names
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.check import GoogleCheck
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.streaming import GoogleRecognizer, traits
 from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.settings import GOOGLE_LIMIT_S
 from batkol.recognizers.soniox.recognizer import SonioxRecognizer
 from batkol.recognizers.soniox.recognizer import traits as soniox_traits
 from batkol.recognizers.streaming.errors import SpeechError
@@ -49,7 +51,8 @@ def google_recognizer(settings: Settings, channels: Channels, model: str = "") -
             rotate_after=settings.stt_rotate_after_s,
             rotate_by=settings.stt_rotate_by_s,
             replay_rate=settings.stt_replay_rate,
-            limit=settings.stt_max_streams,
+            concurrency=settings.stt_max_streams,
+            limit=GOOGLE_LIMIT_S if is_google(settings.gcp_stt_endpoint) else None,
         ),
     )
 
@@ -60,7 +63,7 @@ def soniox_recognizer(settings: Settings, model: str) -> SonioxRecognizer:
         key=settings.soniox_api_key,
         model=model,
         language=settings.gcp_stt_language,
-        traits=soniox_traits(replay_rate=settings.stt_replay_rate, limit=settings.soniox_max_streams),
+        traits=soniox_traits(replay_rate=settings.stt_replay_rate, concurrency=settings.soniox_max_streams),
         url=settings.soniox_url,
         phrases=settings.stt_phrases,
     )

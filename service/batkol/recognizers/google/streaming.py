@@ -13,10 +13,8 @@ from batkol.recognizers.google.errors import TABLE
 from batkol.recognizers.google.languages import API, DEFAULT_MODEL
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import MESSAGE_BYTES, RecognitionConfig
+from batkol.recognizers.settings import GOOGLE_LIMIT_S
 from batkol.recognizers.streaming.traits import Traits
-
-LIMIT_S: Final = 305.0
-"""Seconds for which Google lets a stream live."""
 
 OPEN_TIMEOUT: Final = 5.0  # seconds to get a stream; the 101st on a connection would wait for ever
 CHECK_TIMEOUT: Final = 5.0  # seconds; a check without an answer by then decides nothing
@@ -25,15 +23,25 @@ SILENCE: Final = b"\xff" * 800  # 100 ms
 _IDLE_S: Final = 10.0  # "Audio Timeout Error: Long duration elapsed without audio"
 
 
-def traits(*, rotate_after: float = 240.0, rotate_by: float = 285.0, replay_rate: float, limit: int = 0) -> Traits:
-    """Return the traits of Google's streams (cloud.google.com/speech-to-text/quotas). Times in seconds."""
+def traits(
+    *,
+    rotate_after: float = 240.0,
+    rotate_by: float = 285.0,
+    replay_rate: float,
+    concurrency: int = 0,
+    limit: float | None = GOOGLE_LIMIT_S,
+) -> Traits:
+    """Return the traits of Google's streams (cloud.google.com/speech-to-text/quotas). Times in seconds.
+
+    `limit` None: another server speaks Google's protocol, and lets a stream live as long as it likes.
+    """
     return Traits(
-        limit=LIMIT_S,
+        limit=limit,
         rotate_after=rotate_after,
         rotate_by=rotate_by,
         idle_limit=_IDLE_S,
         word_times_on_finals=True,
-        concurrency=limit,
+        concurrency=concurrency,
         replay_rate=replay_rate,
         longest_message=MESSAGE_BYTES // 2,
     )

@@ -50,7 +50,7 @@ class SonioxEndpoint:
     open_timeout: float = 5.0
     ping_after: float = PING_AFTER
     pong_within: float = PONG_WITHIN
-    keep_alive: float = KEEP_ALIVE
+    keep_alive: float | None = KEEP_ALIVE
 
     def __repr__(self) -> str:
         return f"SonioxEndpoint({self.url!r})"
@@ -129,7 +129,8 @@ class SonioxConnection:
 
     async def _keep(self) -> None:
         now = self._loop.time()
-        if now - self._written_at >= self._endpoint.keep_alive:
+        keep_alive = self._endpoint.keep_alive
+        if keep_alive is not None and now - self._written_at >= keep_alive:
             self._written_at = now
             await self._socket.send(wire.KEEP_ALIVE)
         if now - self._heard_at >= self._endpoint.ping_after:

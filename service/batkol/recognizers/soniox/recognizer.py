@@ -34,7 +34,7 @@ _CHECK_TIMEOUT: Final = 5.0  # seconds; a check without an answer by then decide
 _SILENCE: Final = b"\xff" * 800  # 100 ms
 
 
-def traits(*, replay_rate: float, limit: int = SESSIONS) -> Traits:
+def traits(*, replay_rate: float, concurrency: int = SESSIONS) -> Traits:
     """Return the traits of Soniox's sessions (soniox.com/docs, limits and quotas)."""
     return Traits(
         limit=LIMIT_S,
@@ -43,9 +43,8 @@ def traits(*, replay_rate: float, limit: int = SESSIONS) -> Traits:
         idle_limit=_IDLE_S,
         keep_alive=KEEP_ALIVE,
         word_times_on_finals=True,
-        word_times_on_interims=True,
         can_flush=True,
-        concurrency=limit,
+        concurrency=concurrency,
         replay_rate=replay_rate,
     )
 
@@ -82,6 +81,7 @@ class SonioxRecognizer:
             open_timeout=open_timeout,
             ping_after=ping_after,
             pong_within=pong_within,
+            keep_alive=traits.keep_alive,
         )
 
     @property

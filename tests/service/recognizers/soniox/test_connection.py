@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,22 @@ async def test_a_keep_alive_goes_out_while_no_audio_does() -> None:
         await until(lambda: double.records[0].keepalives >= 2)
         await connection.half_close()
         assert await _rest(connection) == []
+
+
+async def test_the_recognizers_traits_say_when_a_keep_alive_is_due() -> None:
+    async with SonioxDouble(SETTINGS) as double, asyncio.timeout(45):
+        recognizer = SonioxRecognizer(
+            key="a-key",
+            language="he-IL",
+            traits=replace(traits(replay_rate=2.5), keep_alive=0.02),
+            url=await double.start(),
+            ping_after=0.01,
+            pong_within=20.0,
+        )
+        async with recognizer.connect() as connection:
+            await connection.write(SILENCE)
+            await until(lambda: double.records[0].keepalives >= 2)
+            assert double.records[0].audio_s == pytest.approx(0.1)
 
 
 async def test_a_socket_on_which_nobody_is_any_more_is_found_by_a_ping() -> None:
@@ -330,7 +347,7 @@ async def test_a_certificate_that_nobody_trusts_is_no_passing_fault(tmp_path: Pa
 
 
 def _recognizer(url: str, *, limit: int = 10, key: str = "a-key") -> SonioxRecognizer:
-    return SonioxRecognizer(key=key, language="he-IL", traits=traits(replay_rate=2.5, limit=limit), url=url)
+    return SonioxRecognizer(key=key, language="he-IL", traits=traits(replay_rate=2.5, concurrency=limit), url=url)
 
 
 async def test_a_process_holds_no_more_sessions_than_its_share() -> None:
@@ -365,6 +382,5 @@ def test_the_recognizer_has_the_name_and_the_traits_of_soniox() -> None:
 
     assert (recognizer.name, recognizer.model) == ("soniox/stt-rt-v5", "stt-rt-v5")
     assert recognizer.traits.can_flush
-    assert recognizer.traits.word_times_on_interims
     assert recognizer.traits.concurrency == 10
     assert not recognizer.give_up_model("stt-rt-v5", "")

@@ -166,7 +166,7 @@ async def test_a_change_that_takes_long_to_open_gives_no_word_to_the_utterance_b
 
 
 async def test_a_session_that_ends_at_a_guess_in_mid_word_loses_no_word() -> None:
-    """A final is dated by the audio that was sent, in the midst of the next word; nothing else was heard of that one."""
+    """A final is dated by the audio that was sent, in the midst of the next word, of which nothing was heard so far."""
     async with vendor_call(MONOLOGUE, traits={NAME: UNTIMED}) as call:
         (vendor,) = call.vendors
         word = MONOLOGUE.words[6]
