@@ -71,7 +71,7 @@ class Timeline:
         """Return the sample at which an RPC begins that follows a broken one.
 
         One that has committed nothing is followed from where it began: the seam behind it may lie in a word. So may a
-        guess of where the last final ends: as much is heard again as at a seam in mid-speech, and told apart by its text.
+        guess of where the last final ends: as much is heard again as at a seam in mid-speech, and told apart by text.
         """
         start = self.watermark if self.watermark == self.sure else max(self.sure, self.watermark - LAP)
         return start if self._committed_by is broken else min(start, broken.base)
