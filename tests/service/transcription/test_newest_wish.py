@@ -98,6 +98,25 @@ async def test_of_wishes_that_come_while_a_stream_opens_the_newest_one_wins(
 
 
 @pytest.mark.virtual_time
+async def test_a_change_away_from_a_recognizer_that_hangs_lasts() -> None:
+    """Nothing of the new session counts before the old one has ended: that one is at fault, and not the new one."""
+    async with vendor_call(SHORT, single=KnowingFallback(SHORT)) as call:
+        first, _ = call.vendors
+        await call.say(0)
+        await call.begin(1)
+        first.hangs = True
+        call.put_in_force(SECOND, FIRST)
+        await call.end(1)
+        for index in (2, 3):
+            await call.begin(index)
+            await call.end(index)
+        await until(lambda: len(call.told.texts) == 4)
+
+    assert call.changes == [(SECOND, "chosen")]
+    assert (call.text, by(call)[-1]) == (SHORT.text, SECOND)
+
+
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9])
 async def test_a_change_in_mid_word_to_a_recognizer_that_opens_and_refuses_loses_no_word(part: float) -> None:
     """Wherever in a word the seam of that change lies: the old session is closed by then, and another one follows."""

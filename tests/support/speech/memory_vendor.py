@@ -69,7 +69,7 @@ class MemoryVendor:
     refusal: SpeechError | None = None
     """Every connection is refused so."""
     hangs: bool = False
-    """No connection is ever open, nor answers."""
+    """No connection is ever open, answers, or ends."""
     opening_s: float = 0.0
     """Seconds until a connection is open, or refused."""
     gives_finals: bool = True
@@ -183,7 +183,7 @@ class MemoryConnection:
                 return notice
             if portions := self._hear():
                 return portions
-            if self.half_closed:
+            if self.half_closed and not self.vendor.hangs:
                 return None
             await self._news.wait()
             self._news.clear()

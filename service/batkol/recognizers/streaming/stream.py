@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.ring import Ring
 from batkol.recognizers.streaming.connection import ConnectionEnded, GoingAway, StreamConnection
-from batkol.recognizers.streaming.errors import NOT_ENDED, Next, SpeechError
+from batkol.recognizers.streaming.errors import NOT_ENDED, STALLED, Next, SpeechError
 from batkol.recognizers.streaming.feed import AudioFeed
 from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.streaming.recognizer import StreamingRecognizer
@@ -113,6 +113,11 @@ class Stream:
         """Give the stream up: it ends now, with this error."""
         if not self._failing.done():
             self._failing.set_result(error)
+
+    def give_up(self) -> None:
+        """End the stream now: it should have answered by now, and did not."""
+        text = "the stream answers nothing while the caller speaks"
+        self.fail(SpeechError(text, reason=STALLED, next_step=Next.REPLAY))
 
     def withdraw(self) -> None:
         """Give the stream up before it is open: what waits for that waits no longer, and cancels it."""

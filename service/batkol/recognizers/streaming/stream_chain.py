@@ -20,7 +20,7 @@ from batkol.audio.ring import Ring
 from batkol.recognizers.streaming import events
 from batkol.recognizers.streaming.backoff import StreamBackoff
 from batkol.recognizers.streaming.chain_report import ChainReport
-from batkol.recognizers.streaming.errors import NO_STREAM_FREE, NOT_ENDED, STALLED, Next, SpeechError
+from batkol.recognizers.streaming.errors import NO_STREAM_FREE, NOT_ENDED, SpeechError
 from batkol.recognizers.streaming.events import SessionDelegate
 from batkol.recognizers.streaming.options import StreamingOptions
 from batkol.recognizers.streaming.recognizer import StreamingRecognizer
@@ -100,7 +100,7 @@ class StreamChain:
             return
         stream.offer(until)
         if self._watch.doubts(stream, self._options.impatience) and self._doubts(stream):
-            self.report_stall()
+            stream.give_up()
 
     def flush(self) -> None:
         """Have the text of all that was offered made final, where the recognizer can do that."""
@@ -115,10 +115,9 @@ class StreamChain:
             self._turn.set()
 
     def report_stall(self) -> None:
-        """The stream should have answered and did not: give it up."""
-        if (stream := self._streams.current) is not None:
-            text = "the stream answers nothing while the caller speaks"
-            stream.fail(SpeechError(text, reason=STALLED, next_step=Next.REPLAY))
+        """The stream should have answered and did not: give it up, or the one before it, if that has not ended."""
+        if (stream := self._streams.awaited) is not None:
+            stream.give_up()
 
     def switch(self, recognizer: StreamingRecognizer, at: int | None) -> None:
         """Go on with that recognizer from sample `at` on: one planned cut, as soon as a stream of it is open.

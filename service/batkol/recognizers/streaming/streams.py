@@ -52,6 +52,7 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         self._answered_by: Stream | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._replaced: list[Stream] = []  # by plan, and perhaps not read to their end so far
         self._sent = 0
         self.timeline = Timeline(start=start)
         self.until = start
@@ -72,6 +73,12 @@ class Streams:
     def sent(self) -> int:
         """Samples sent so far, by the streams that have ended and by the one that gets the audio."""
         return self._sent + (self.current.sent if self.current is not None else 0)
+
+    @property
+    def awaited(self) -> Stream | None:
+        """The stream whose results come next: until one that was replaced has ended, its successor's are held."""
+        self._replaced = [stream for stream in self._replaced if not stream.over]
+        return self._replaced[0] if self._replaced else self.current
 
     async def open(self, base: int, recognizer: StreamingRecognizer, tasks: asyncio.TaskGroup) -> Stream:
         """Return a stream that hears from `base` on, open, with its error, or withdrawn; it lives in `tasks`."""
@@ -105,6 +112,7 @@ class Streams:
 
     def bound(self, stream: Stream, cut: Cut) -> None:
         """Let the stream speak for the call up to the cut's limit, and no further; its successor is open."""
+        self._replaced.append(stream)
         self._deliver(self.timeline.bound(stream.passage, cut.limit, cut.quiet_from))
         if stream.over:
             self._on_replaced_ended(stream)
