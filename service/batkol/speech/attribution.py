@@ -43,7 +43,7 @@ class Share(NamedTuple):
     start: int
     end: int
     joined: tuple[Utterance, ...] = ()
-    """Earlier utterances whose words may be among these: another recognizer is still to tell them."""
+    """Earlier utterances whose words may be among these: the answer of another recognizer is still to come."""
 
 
 def divide(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
@@ -101,7 +101,7 @@ def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]
     if not touched:
         owner = _owners(utterances)
         nearest = owner((heard.start + heard.end) // 2) or owner(heard.end)
-        if nearest is not None and (nearest.index in given or nearest.has_all_told):
+        if nearest is not None and (nearest.index in given or nearest.has_whole_answer):
             nearest = owner(heard.end) or nearest
         return [Share(nearest, heard.text, heard.start, heard.end)]
     if not heard.text:
@@ -116,7 +116,7 @@ def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]
     for utterance in touched[:-1]:
         count = _count(utterance, heard, words)
         taken, words = words[:count], words[count:]
-        whole = bool(words) if utterance.told else utterance.reaches_end
+        whole = bool(words) if utterance.answer else utterance.reaches_end
         end = utterance.end if utterance.end is not None and whole else utterance.text_end
         if taken:
             shares.append(Share(utterance, " ".join(taken), start, end))
@@ -130,10 +130,10 @@ def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]
 
 def _count(utterance: Utterance, heard: Transcript, words: Sequence[str]) -> int:
     """Return how many words at the beginning are an earlier utterance's."""
-    if not utterance.told:
+    if not utterance.answer:
         return len(utterance.interim.split())
     owed = utterance.owed
-    return count_off(owed, words, min(len(owed), round(_part(utterance, heard) * len(utterance.told.split()))))
+    return count_off(owed, words, min(len(owed), round(_part(utterance, heard) * len(utterance.answer.split()))))
 
 
 def _part(utterance: Utterance, heard: Transcript) -> float:
@@ -145,4 +145,4 @@ def _part(utterance: Utterance, heard: Transcript) -> float:
 def _overlaps(utterance: Utterance, heard: Transcript) -> bool:
     if utterance.speech_at >= heard.end or (utterance.is_covered and not utterance.interim):
         return False
-    return utterance.end is None or (utterance.end > heard.start and not utterance.has_all_told)
+    return utterance.end is None or (utterance.end > heard.start and not utterance.has_whole_answer)

@@ -81,16 +81,16 @@ def check(utterance: Utterance, text: str) -> Iterator[Revision]:
 
 
 def separate(utterance: Utterance, earlier: Utterance) -> Iterator[Revision]:
-    """Take the words of an earlier utterance out of one that a stream without word times gave both: they are told now.
+    """Take the words of an earlier utterance's answer out of one that a stream without word times gave both.
 
-    Where the told text is not found, the words stay where they are: a word in the wrong utterance is less than none.
+    Where the answer is not found, the words stay where they are: a word in the wrong utterance is less than none.
     """
     utterance.joined.discard(earlier.index)
     owed = earlier.owed
     if utterance.parts:
         settled, _ = _without(owed, utterance.committed)
         utterance.parts = [settled] if settled else []
-        earlier.parts = [earlier.told]
+        earlier.parts = [earlier.answer]
     utterance.interim, _ = _without(owed, utterance.interim)
     if utterance.state is UtteranceState.DONE and utterance.source in _BY_STREAM and not utterance.checked:
         text, taken = _without(owed, utterance.text)

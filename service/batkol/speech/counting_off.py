@@ -1,9 +1,9 @@
-"""Words that a recognizer without word times heard of an utterance whose text another recognizer has told.
+"""Words that a recognizer without word times heard of an utterance for which another recognizer has answered.
 
 They are the words at the beginning of its text, or a stretch of it, that differ least from the known text: by the
-fewest words added, missing or other (Levenshtein's distance). Two recognizers that agree are told apart to the word.
-Where they do not, the most words that are the same decide between counts that are equally good, and then the length of
-the known text: recognizers mishear words more often than they leave them out.
+fewest words added, missing or other (Levenshtein's distance). Where two recognizers agree, that is exact. Between
+counts that are equally good, the most words that are the same decide, and then the length of the known text:
+recognizers mishear words more often than they leave them out.
 """
 
 from __future__ import annotations

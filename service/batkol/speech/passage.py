@@ -18,7 +18,7 @@ class Passage:
         self.recognizer = recognizer
         self.limit: int | None = None
         self.quiet_from: int | None = None
-        """The sample from which nobody speaks before `limit`; None: somebody may."""
+        """The sample from which there is no speech before `limit`; None: there may be."""
         self.over = False
         self.floor = base
         """The sample up to which words are committed: by RPCs before this one, or by its own finals."""

@@ -53,7 +53,7 @@ class Cut(NamedTuple):
     """A hand-over: the old RPC speaks for the samples before `limit`, the new one hears from `base` on.
 
     Better than at `base` it begins at a quiet spot up to `slack` samples before: half a word makes nonsense. From
-    `quiet_from` to `limit` nobody speaks; None: somebody may.
+    `quiet_from` to `limit` there is no speech; None: there may be.
     """
 
     why: Why

@@ -71,7 +71,7 @@ class Timeline:
         """Return the sample at which an RPC begins that follows a broken one.
 
         One that has committed nothing is followed from where it began: the seam behind it may lie in a word. So may a
-        guess of where the last final ends: as much is heard again as at a seam in mid-speech, and told apart by text.
+        guess of where the last final ends: as much is heard again as at a seam in mid-speech, and known by its text.
         """
         start = self.watermark if self.watermark == self.sure else max(self.sure, self.watermark - LAP)
         return start if self._committed_by is broken else min(start, broken.base)
@@ -79,7 +79,7 @@ class Timeline:
     def bound(self, passage: Passage, limit: int, quiet_from: int | None = None) -> list[Transcript]:
         """Let the successor's results count from `limit` on. Returns its held results, if none is missing.
 
-        Nobody speaks from `quiet_from` to there: what comes of that audio without word times is the successor's.
+        There is no speech from `quiet_from` to there: what comes of that audio without word times is the successor's.
         """
         passage.limit, passage.quiet_from = limit, quiet_from
         return self.finish(passage) if self.sure >= limit else []

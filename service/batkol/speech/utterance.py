@@ -98,7 +98,7 @@ class Utterance:
             raise RuntimeError(f"utterance {self.index} is {self.state}: it cannot have {step}") from None
 
     def join(self, earlier: Sequence[Utterance]) -> None:
-        """Note whose words may be among those that come now. Those of an interim before are told again, or are not."""
+        """Note whose words may be among those that come now. An interim before says nothing any more."""
         if earlier or self.joined:
             self.joined = {other.index for other in earlier} | (self.joined if self.parts else set())
 
@@ -170,26 +170,26 @@ class Utterance:
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether another recognizer is still to tell its words, or some of them."""
+        """Whether the words of another recognizer for it are still to come, or some of them."""
         if self.state is UtteranceState.DONE and not self.unheard:
             return self.is_cut_short
-        return not self.reaches_end and not self.told
+        return not self.reaches_end and not self.answer
 
     @property
-    def told(self) -> str:
+    def answer(self) -> str:
         """The text that another recognizer made of all its audio; empty if none did."""
         return self.text if self.checked or self.source in {Source.SINGLE, Source.WHISPER} else ""
 
     @property
     def owed(self) -> list[str]:
-        """The words of `told` that the stream has not given it."""
-        words, had = self.told.split(), self.committed.split()
+        """The words of `answer` that the stream has not given it."""
+        words, had = self.answer.split(), self.committed.split()
         return words[count_off(had, words, len(had)) :]
 
     @property
-    def has_all_told(self) -> bool:
-        """Whether the stream has given it all words that another recognizer told, so that no further one is its own."""
-        return bool(self.told) and not self.owed
+    def has_whole_answer(self) -> bool:
+        """Whether the stream has given it all words of `answer`, so that no further one is its own."""
+        return bool(self.answer) and not self.owed
 
     @property
     def committed(self) -> str:

@@ -246,7 +246,7 @@ class Utterances:
         for later in self._recent:
             if earlier.index not in later.joined:
                 continue
-            if earlier.told:
+            if earlier.answer:
                 yield from separate(later, earlier)
             if later.state is not UtteranceState.DONE and later.mode is Mode.STREAMING:
                 grown = list(self._grow(later, later.text_end, 0.0, steady=False))

@@ -294,5 +294,5 @@ class StreamChain:
         if start > wanted:
             self._report.observe(events.AudioLost(wanted, start, failed.recognizer.name))
         if start == broken.passage.base or not self.recognizer.traits.word_times_on_finals:
-            return start  # a quiet spot already, or nothing would tell what is heard twice
+            return start  # a quiet spot already, or nothing would show what is heard twice
         return quiet_spot(self._ring, start, self.timeline.slack)

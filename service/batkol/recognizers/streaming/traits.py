@@ -33,7 +33,7 @@ class Traits:
 
     word_times_on_finals: bool
     """Whether the words of a final have times. Without them a stream begins exactly where the one before it ended:
-    what two streams hear is not told apart there."""
+    what two streams hear cannot be distinguished there."""
 
     can_flush: bool = False
     """Whether `StreamConnection.flush` makes the text so far final."""
