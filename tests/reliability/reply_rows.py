@@ -59,6 +59,8 @@ class ReplyRow:
     google: tuple[Fault, ...] = ()
     dead: str = ""
     """`llm` or `voice`: the network there swallows everything."""
+    held_s: float = 0.0
+    """Seconds after the first question, from whose text on the caller's network has stood still, until it goes on."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
     """The only key that the language model's double takes."""
@@ -276,6 +278,13 @@ ROWS: Final = (
         ways((*PART[:1], "תור"), (*PART, "תור")),
         mid=press,
         replies=2,
+    ),
+    call(
+        "held-up",
+        "The caller's network stands still before the end of speech is known, for 3.6 s; then all comes at once",
+        (WHOLE,),
+        held_s=4.0,
+        answer_s=4.0 + FILLER_S,
     ),
     call("hangs-up", "The caller hangs up while the agent speaks", ways(PART[:1], PART), mid=hang_up, last=True),
     call(

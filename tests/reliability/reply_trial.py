@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,6 +44,7 @@ from support.service.stack import Stack, stack
 from support.whisper.server import hearing_whisper
 
 _LONGEST_S: Final = 30.0  # of one turn
+_TEXT_S: Final = 0.4  # after the last sample its text is known, and the end of speech is not
 _PHRASES: Final = 3  # filler, apology, repeat; the goodbye is spoken last
 _DAY: Final = msgspec.Raw(b'{"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}')
 
@@ -107,6 +109,11 @@ class Trial:
         row = self.row
         self._break()
         self.asked.append(await self.caller.say(say(list(FIRST)).mulaw))
+        if row.held_s:
+            await asyncio.sleep(_TEXT_S)
+            self.ways["caller"].swallow()
+            await asyncio.sleep(row.held_s - _TEXT_S)
+            self.ways["caller"].release()
         await self.until(ReplyStarted, 1)
         if row.mid is not None:
             await row.mid(self)
@@ -119,6 +126,7 @@ class Trial:
             await self.until(ReplyEnded, 2)
             return
         await self.until(ReplyEnded, row.replies)
+        await asyncio.sleep(row.held_s)  # the ear is later than the service thinks
         self._mend()
         self.asked.append(await self.caller.say(say(list(SECOND)).mulaw))
         await self.until(ReplyEnded, row.replies + 1)
@@ -170,6 +178,8 @@ async def ground(row: ReplyRow, live: Path) -> AsyncIterator[tuple[Stack, LLMDou
         async with asyncio.timeout(_LONGEST_S):
             while len(voice.records) < _PHRASES + 1 or any(each.ended_at is None for each in voice.records):
                 await asyncio.sleep(0.01)
+        if row.held_s:
+            ways["caller"] = await exits.enter_async_context(relaying(up.service.port))
         yield up, llm, voice, ways
 
 
@@ -212,7 +222,10 @@ async def run(row: ReplyRow, live: Path) -> ReplyResult:
             problems: list[str] = []
             report: CallReport | None = None
             try:
-                report = await place_call(up.plan(), script)
+                plan = up.plan()
+                if row.held_s:
+                    plan = dataclasses.replace(plan, base_url=f"http://127.0.0.1:{ways['caller'].port}")
+                report = await place_call(plan, script)
             except* TimeoutError:
                 problems.append("a turn had no end: the caller heard no reply")
             if report is not None:
@@ -229,7 +242,7 @@ def _judged(trial: Trial, log: LogBook, problems: list[str], asked: int) -> Repl
     turns = [[w for w in words if w.begins_at < split], [w for w in words if w.begins_at >= split]]
     times = [_times(turn, piece) for turn, piece in zip(turns, pieces, strict=False)]
     (first_s, answer_s), (then_first_s, then_s) = [*times, (None, None), (None, None)][:2]
-    late = _late(first_s, answer_s, lag_s, row.answer_s)
+    late = _late(first_s, answer_s, lag_s + row.held_s, row.answer_s - row.held_s)
     late += _late(then_first_s, then_s, lag_s) if not row.last else []
     heard, then_heard = ([word.text for word in turn] for turn in turns)
     result = ReplyResult(

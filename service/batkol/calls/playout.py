@@ -58,6 +58,7 @@ class Playout:
         self.on_first_sound: Callable[[], None] = lambda: None
         """Called by the task before it writes the first sound after silence. It must neither block nor raise."""
         self._begins = False  # sound was queued in silence
+        self._writing_since = math.inf  # while something is being written
 
     # -- what is queued ----------------------------------------------------------------------------------------------
 
@@ -134,6 +135,11 @@ class Playout:
     def path_s(self) -> float:
         """Seconds to the peer and back, and in its buffer, as measured by marks; 0 while that is not known."""
         return 2 * self._path.there_s + self._path.buffer_s
+
+    @property
+    def held_up_s(self) -> float:
+        """Seconds for which the peer has not taken what is being written; 0 while it takes all."""
+        return max(0.0, self._clock() - self._writing_since)
 
     @property
     def written(self) -> int:
@@ -219,6 +225,7 @@ class Playout:
         while (deadline := outbound.deadline) is not None and deadline - EARLY_S <= (now := self._clock()):
             if (item := outbound.next(now)) is None:
                 break
+            self._writing_since = now
             if isinstance(item, bytes):
                 end = outbound.written
                 await send(encode_media(self._stream_sid, item))
@@ -228,6 +235,7 @@ class Playout:
                 await send(encode_clear(self._stream_sid))
             else:
                 await send(encode_mark(self._stream_sid, item))
+            self._writing_since = math.inf
         return deadline
 
     def _settle_due(self) -> float | None:

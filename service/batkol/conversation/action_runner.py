@@ -51,8 +51,18 @@ class ActionRunner:
                     self._call.hang_up(reason)
                 case act.Transfer(label):
                     self._call.transfer(label, lambda: self._put(inputs.TransferFailed()))
+                case act.AwaitLine():
+                    self._report_line()
                 case _:
                     self._run_reply(action)
+
+    def _report_line(self) -> None:
+        """Say in the log that the line holds a ready answer up, unless it plays something else meanwhile."""
+        if (held_s := self._call.line.held_up_s) > 0:
+            self._call.log.warning(
+                "[AGENT] the line takes no sound; the answer is ready, and the caller hears it when the line goes on",
+                held_up_ms=round(held_s * 1000),
+            )
 
     def _run_reply(self, action: act.ReplyAction) -> None:
         match action:

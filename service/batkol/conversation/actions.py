@@ -58,6 +58,12 @@ class GiveUp(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class AwaitLine(msgspec.Struct, frozen=True):
+    """Say in the log that the line holds an attempt up, if it does: the apology is due, and its sound is queued."""
+
+    attempt: int
+
+
 class Resume(msgspec.Struct, frozen=True):
     """Go on with an interrupted reply, from the sentence of the last word that was heard. It has a new number."""
 
@@ -128,6 +134,17 @@ class Transfer(msgspec.Struct, frozen=True):
 
 AnnouncementAction: TypeAlias = Prepare | Announce | Discard
 ReplyAction: TypeAlias = (
-    Ask | Cancel | Release | Hold | Interrupt | GiveUp | Resume | SayPhrase | CorrectCaller | HangUp | Transfer
+    Ask
+    | Cancel
+    | Release
+    | Hold
+    | Interrupt
+    | GiveUp
+    | AwaitLine
+    | Resume
+    | SayPhrase
+    | CorrectCaller
+    | HangUp
+    | Transfer
 )
 Action: TypeAlias = ReplyAction | AnnouncementAction

@@ -19,6 +19,7 @@ from batkol.conversation.inputs import (
     ReplyPlayed,
     ReplySounded,
     ServiceFailed,
+    SoundQueued,
     TransferFailed,
 )
 from batkol.conversation.state import AUDIBLE, PartingStep
@@ -46,17 +47,24 @@ def asked(turn: Turn, event: EndAsked, now: float) -> None:
     if turn.attempt.phrase is StockPhrase.GOODBYE:
         turn.step = PartingStep.GOODBYE
     turn.clock.restore(waits)
-    limit_ms = turn.thresholds.ending_ms if audible else turn.thresholds.apology_ms
+    limit_ms = turn.thresholds.ending_ms if audible or turn.attempt.queued else turn.thresholds.apology_ms
     turn.timers.set(Timer.END, now + limit_ms / 1000)
 
 
 def sounded(turn: Turn, event: ReplySounded, now: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
-    turn.attempt.audible = True
+    turn.attempt.audible, turn.attempt.queued = True, False
     recording.answered(turn)
     turn.clock.stop()
     turn.timers.set(Timer.END, now + turn.thresholds.ending_ms / 1000)
+
+
+def queued(turn: Turn, event: SoundQueued, now: float) -> None:
+    """The answer is ready, and the line has it: the caller hears it before the call ends."""
+    if turn.attempt is not None and turn.attempt.number == event.attempt and not turn.attempt.audible:
+        turn.attempt.queued = True
+        turn.timers.set(Timer.END, now + turn.thresholds.ending_ms / 1000)
 
 
 def played(turn: Turn, event: ReplyPlayed | AttemptLost, now: float) -> None:
@@ -71,9 +79,9 @@ def apology_due(turn: Turn, now: float) -> None:
     if turn.step is PartingStep.TRANSFERRING:
         thinking.filler_due(turn, now)
         turn.clock.go_on(now, math.inf, turn.thresholds)
-        return
-    turn.give_up()
-    _proceed(turn, now)
+    elif not thinking.put_off(turn, now):
+        turn.give_up()
+        _proceed(turn, now)
 
 
 def closing(turn: Turn, _: CallClosing, now: float) -> None:

@@ -79,6 +79,18 @@ class DigitPressed(msgspec.Struct, frozen=True):
     key: str
 
 
+class VoiceAsked(msgspec.Struct, frozen=True):
+    """The voice has words of an attempt to speak, and had none before."""
+
+    attempt: int
+
+
+class SoundQueued(msgspec.Struct, frozen=True):
+    """The first sound of a released attempt waits in the line."""
+
+    attempt: int
+
+
 class ReplySounded(msgspec.Struct, frozen=True):
     """The first sound of an attempt was written."""
 
@@ -97,9 +109,10 @@ class ReplyPlayed(msgspec.Struct, frozen=True):
 
 
 class AttemptLost(msgspec.Struct, frozen=True):
-    """An attempt ended without a sound: the answerer or the voice failed, or the answer is empty."""
+    """An attempt ended without a sound: the answerer or, with `by_voice`, the voice failed, or the answer is empty."""
 
     attempt: int
+    by_voice: bool = False
 
 
 class ToolsBegan(msgspec.Struct, frozen=True):
@@ -192,6 +205,8 @@ Input: TypeAlias = (
     | TextSettled
     | TextRevised
     | DigitPressed
+    | VoiceAsked
+    | SoundQueued
     | ReplySounded
     | ReplyPlayed
     | AttemptLost

@@ -26,6 +26,11 @@ class Line(Protocol):
         ...
 
     @property
+    def held_up_s(self) -> float:
+        """Seconds for which the peer has not taken what is being written; 0 while it takes all."""
+        ...
+
+    @property
     def marks(self) -> int:
         """The user's marks that have not come back."""
         ...

@@ -65,7 +65,7 @@ def text_reached(turn: Turn, event: TextReached, now: float) -> None:
         turn.cancel()
         due = said.paused + turn.thresholds.guess_quiet_ms / 1000
         if due <= now:
-            turn.guess()
+            turn.guess(now)
         else:
             turn.timers.set(Timer.GUESS, due)
     turn.state = State.GUESSING
@@ -135,8 +135,8 @@ def goes_on_after(turn: Turn, text: str) -> bool:
     return turn.doubtful and not turn.words.telling(text)
 
 
-def guess_due(turn: Turn, _: float) -> None:
-    turn.guess()
+def guess_due(turn: Turn, now: float) -> None:
+    turn.guess(now)
 
 
 def drop_due(turn: Turn, _: float) -> None:

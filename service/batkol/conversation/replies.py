@@ -48,6 +48,7 @@ class Replies:
         """Take an attempt that begins now; nothing of it is heard yet."""
         voiced = Voiced(attempt, reply.track, reply.question.text, reply)
         reply.on_sound = lambda _: self.playout.feed(voiced)
+        reply.on_words = lambda _: self._put(inputs.VoiceAsked(voiced.attempt))
         self._voiced[attempt] = voiced
         return voiced
 
@@ -68,7 +69,8 @@ class Replies:
             else:
                 self._waste(voiced)
                 del self._voiced[voiced.attempt]
-                self._put(inputs.AttemptLost(voiced.attempt))
+                by_voice = failure is not None and failure.part == "voice"
+                self._put(inputs.AttemptLost(voiced.attempt, by_voice))
 
     def release(self, attempt: int) -> None:
         """Let the caller hear it, from now on."""
@@ -143,7 +145,8 @@ class Replies:
         if voiced.task is not None:
             voiced.task.cancel()
         if voiced.reply is not None:
-            self._outlet.observe(failed(voiced, voiced.reply.give_up()))
+            waits = not voiced.sounded and voiced.playing is not None and voiced.playing.queued
+            self._outlet.observe(failed(voiced, voiced.reply.give_up(on_the_line=waits)))
         if voiced.sounded:
             self._settle(voiced)
         else:

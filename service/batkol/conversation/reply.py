@@ -104,6 +104,9 @@ class Reply:
         self.whole = False
         """Whether no more sound will come."""
         self.on_sound: Callable[[Reply], None] = _nobody_waits
+        self.on_words: Callable[[Reply], None] = _nobody_waits
+        """Called when the voice gets words, and had none to speak."""
+        self._read_out = False  # no more text will come
         self._speaker = speaker
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
         self._committed = asyncio.Event()
@@ -121,15 +124,22 @@ class Reply:
         """The commit is taken back, or the caller interrupts: no further tool is carried out."""
         self._committed.clear()
 
-    def give_up(self) -> Failure:
-        """Nothing more of it is waited for: name the part that hangs."""
-        part = "answerer" if all(piece.whole for piece in self.track.pieces) else "voice"
+    def give_up(self, *, on_the_line: bool = False) -> Failure:
+        """Nothing more of it is waited for: name the part that hangs: the line, if that has its sound."""
+        part = "voice" if self._read_out or self._has_unspoken else "answerer"
+        if on_the_line:
+            part = "line"
         self._fail(part, "stalled")
         return self.failure or Failure(part, "stalled")
 
+    @property
+    def _has_unspoken(self) -> bool:
+        """Whether the voice has words to speak."""
+        return not (self._pieces.empty() and all(piece.whole for piece in self.track.pieces))
+
     def let_go(self) -> None:
         """Let go, when the run is over, of those that were called and know it, so that nothing keeps its sound."""
-        self.on_sound = _nobody_waits
+        self.on_sound = self.on_words = _nobody_waits
         self.tools = None
 
     async def run(self) -> None:
@@ -168,6 +178,7 @@ class Reply:
             self._fail("answerer", error.reason)
             self._offer(cutter.flush())
         finally:
+            self._read_out = True
             self._pieces.put_nowait(None)
 
     async def _ask(self, cutter: TextCutter, said: str) -> _Asked:
@@ -222,9 +233,12 @@ class Reply:
             await self._committed.wait()
 
     def _offer(self, pieces: list[str]) -> None:
+        idle = not self._has_unspoken
         for piece in pieces:
             self.moments.first_piece = self.moments.first_piece or self._speaker.clock()
             self._pieces.put_nowait(piece)
+        if pieces and idle:
+            self.on_words(self)
 
     async def _to_speak(self) -> AsyncGenerator[str, None]:
         while (piece := await self._pieces.get()) is not None:
@@ -253,7 +267,7 @@ class Reply:
 
 
 def _nobody_waits(_: Reply) -> None:
-    """Take a new stretch of sound for which nothing waits."""
+    """Take new words, or a new stretch of sound, for which nothing waits."""
 
 
 def _is_cancelled() -> bool:

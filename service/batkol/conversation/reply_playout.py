@@ -60,7 +60,11 @@ class ReplyPlayout:
         if voiced.playing is None:
             voiced.playing = Playing(voiced.track, self._outlet.line, begin)
             voiced.playing.on_piece = partial(self._piece_began, voiced)
-        if voiced.playing.feed() and voiced.dry:
+        begins = not voiced.playing.queued and not voiced.sounded and voiced.phrase is None and not voiced.announced
+        fed = voiced.playing.feed()
+        if fed and begins:
+            self._put(inputs.SoundQueued(voiced.attempt))
+        elif fed and voiced.dry:
             voiced.dry = False
             self._put(inputs.ReplyWentOn(voiced.attempt))
         if not voiced.playing.queued:

@@ -19,6 +19,9 @@ WRITING_S: Final = 0.04
 FARTHEST_S: Final = 0.1
 """Seconds of the network that are made up for. With more, a filler would come before most answers can."""
 
+_LOOKS_S: Final = 1.0
+"""Seconds, at least, from one look at an answer that waits in the line to the next."""
+
 _ANSWER_FIRST_S: Final = 0.06
 """Seconds by which a turn is committed before the filler: an answer that is ready is written first."""
 
@@ -44,6 +47,16 @@ class SilenceClock:
         """The caller was silent earlier than was known at the start: since then. A filler that was said stays said."""
         if self.running and not self.filler_said and since < self._since:
             self.start(since, thresholds)
+
+    def filler_begins(self, now: float, thresholds: TurnThresholds) -> None:
+        """A filler is said now. One that is late, because a silence was known late, puts the apology off."""
+        if self.running:
+            due = self._timers.due(Timer.APOLOGY) or now
+            self._timers.set(Timer.APOLOGY, max(due, now + thresholds.patience_s))
+
+    def wait_for_line(self, timer: Timer, now: float, threshold_ms: int) -> None:
+        """The answer waits in the line, though the timer is due: look again later."""
+        self._timers.set(timer, now + max(threshold_ms / 1000, _LOOKS_S))
 
     def go_on(self, now: float, until: float, thresholds: TurnThresholds) -> None:
         """Something is said in the place of the apology, which is due `until` then, or earlier: the next one."""

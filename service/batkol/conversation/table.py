@@ -26,6 +26,7 @@ from batkol.conversation.inputs import (
     ReplySounded,
     ReplyWentOn,
     ServiceFailed,
+    SoundQueued,
     TextChanged,
     TextReached,
     TextRevised,
@@ -34,6 +35,7 @@ from batkol.conversation.inputs import (
     ToolsBegan,
     ToolsEnded,
     TransferFailed,
+    VoiceAsked,
 )
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
@@ -60,6 +62,7 @@ _ANNOUNCED: Final[Mapping[type[Input], TurnRule]] = {
 _ALWAYS: Final[Mapping[type[Input], TurnRule]] = {
     **_ANNOUNCED,
     DigitPressed: keys.pressed,
+    VoiceAsked: thinking.voice_asked,
     EndAsked: ending.asked,
     ServiceFailed: thinking.broke,
     CallClosing: _close,
@@ -103,6 +106,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
         TextReached: thinking.grown,
         TextSettled: thinking.restart,
         TextRevised: thinking.revised,
+        SoundQueued: thinking.queued,
         ReplySounded: thinking.sounded,
         AttemptLost: thinking.failed,
         ToolsBegan: thinking.tools_began,
@@ -112,6 +116,8 @@ TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
     State.YIELDING: _SPEAKING,
     State.ENDING: {
         AnnouncementAsked: announcing.refused,
+        VoiceAsked: thinking.voice_asked,
+        SoundQueued: ending.queued,
         ReplySounded: ending.sounded,
         ReplyRanDry: speaking.ran_dry,
         ReplyWentOn: speaking.went_on,

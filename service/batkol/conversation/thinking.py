@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from batkol.conversation import listening, recording, speaking
-from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
+from batkol.conversation.actions import AwaitLine, Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
     CallerBegan,
     CallerStopped,
     ReplySounded,
     ServiceFailed,
+    SoundQueued,
     TextChanged,
     TextReached,
     TextRevised,
     TextSettled,
     ToolsBegan,
     ToolsEnded,
+    VoiceAsked,
 )
 from batkol.conversation.state import AUDIBLE
 from batkol.conversation.timers import Timer
@@ -34,7 +36,7 @@ def hold(turn: Turn, _: CallerBegan, now: float) -> None:
     turn.clock.stop()
     turn.timers.set(Timer.REJOIN, now + turn.thresholds.rejoin_ms / 1000)
     if turn.attempt is not None:
-        turn.attempt.held = True
+        turn.attempt.held, turn.attempt.queued = True, False
         turn.actions.append(Hold(turn.attempt.number))
 
 
@@ -58,11 +60,11 @@ def restart(turn: Turn, event: TextSettled, now: float) -> None:
         revised(turn, event, now)
 
 
-def revised(turn: Turn, _: TextSettled | TextRevised, __: float) -> None:
+def revised(turn: Turn, _: TextSettled | TextRevised, now: float) -> None:
     """The words are others than those that were asked about: ask once more."""
     text = turn.said.text
     if turn.attempt is not None and text and not same(turn.attempt.text, text) and not turn.restarted:
-        turn.ask_again(text)
+        turn.ask_again(text, now)
 
 
 def fell_silent(turn: Turn, event: CallerStopped, _: float) -> None:
@@ -71,7 +73,7 @@ def fell_silent(turn: Turn, event: CallerStopped, _: float) -> None:
         turn.clock.bring_back(event.last_sample, turn.thresholds)
 
 
-def grown(turn: Turn, event: TextReached, _: float) -> None:
+def grown(turn: Turn, event: TextReached, now: float) -> None:
     """A tentative that stands since the commit goes on where the words end that were asked about: ask about all of it.
 
     The last word of an utterance may come that late. A text that says something else is left to the final.
@@ -82,7 +84,7 @@ def grown(turn: Turn, event: TextReached, _: float) -> None:
     asked, now_said = spoken(attempt.text), spoken(text)
     if asked and asked != now_said and now_said.startswith(asked):
         turn.cancel()
-        turn.ask(text, speculative=False, grown=attempt.grown + 1)
+        turn.ask(text, now, speculative=False, grown=attempt.grown + 1)
         turn.release()
 
 
@@ -90,22 +92,25 @@ def sounded(turn: Turn, event: ReplySounded, _: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
     turn.timers.clear()
-    turn.attempt.held = False
+    turn.attempt.held = turn.attempt.queued = False
     turn.guesses = 0
     recording.answered(turn)
     turn.state = State.YIELDING if turn.said.talking else State.SPEAKING
 
 
-def failed(turn: Turn, event: AttemptLost, _: float) -> None:
+def failed(turn: Turn, event: AttemptLost, now: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
-    turn.attempt = None
+    lost, turn.attempt = turn.attempt, None
     if turn.state is not State.THINKING:
         return  # the turn is asked anew when it is committed
     if turn.restarted:
         turn.say(StockPhrase.APOLOGY)
     else:
-        turn.ask_again(turn.said.text)
+        turn.ask_again(turn.said.text, now)
+        if turn.attempt is not None:  # which has the time that the lost one had
+            turn.attempt.patient_until = lost.patient_until
+            turn.attempt.voice_failed = event.by_voice
 
 
 def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
@@ -116,29 +121,44 @@ def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
     turn.say(StockPhrase.APOLOGY)
 
 
+def voice_asked(turn: Turn, event: VoiceAsked, now: float) -> None:
+    """The voice has its time, whatever the answerer took of the caller's patience."""
+    if turn.attempt is not None and turn.attempt.number == event.attempt and not turn.attempt.voice_failed:
+        turn.attempt.patient_until = max(turn.attempt.patient_until, now + turn.thresholds.patience_s)
+
+
+def queued(turn: Turn, event: SoundQueued, _: float) -> None:
+    """The caller hears it as soon as the line takes it: nothing else is said before."""
+    if turn.attempt is not None and turn.attempt.number == event.attempt:
+        turn.attempt.queued = True
+
+
 def tools_began(turn: Turn, event: ToolsBegan, now: float) -> None:
     """The answer is given the time of its tools, and what the clock gives from the filler to the apology."""
     if turn.attempt is not None and turn.attempt.number == event.attempt:
-        turn.attempt.patient_until = now + event.within_s + _patience_s(turn)
+        turn.attempt.patient_until = now + event.within_s + turn.thresholds.patience_s
 
 
 def tools_ended(turn: Turn, event: ToolsEnded, now: float) -> None:
     if turn.attempt is not None and turn.attempt.number == event.attempt:
-        turn.attempt.patient_until = now + _patience_s(turn)
+        turn.attempt.patient_until = now + turn.thresholds.patience_s
         turn.clock.bring_forward(turn.attempt.patient_until, turn.thresholds)
 
 
-def filler_due(turn: Turn, _: float) -> None:
-    if turn.answers:
+def filler_due(turn: Turn, now: float) -> None:
+    """Say a filler, unless the answer waits in the line: it would sound in the middle of it."""
+    if turn.attempt is not None and turn.attempt.queued:
+        turn.clock.wait_for_line(Timer.FILLER, now, turn.thresholds.filler_ms)
+    elif turn.answers:
         turn.actions.append(SayPhrase(StockPhrase.FILLER))
+        turn.clock.filler_begins(now, turn.thresholds)
 
 
 def apology_due(turn: Turn, now: float) -> None:
-    """Apologize, unless tools are carried out within their own time: then another filler says that they are."""
-    if turn.attempt is not None and now < turn.attempt.patient_until:
-        filler_due(turn, now)
-        turn.clock.go_on(now, turn.attempt.patient_until, turn.thresholds)
-    elif turn.state in AUDIBLE:
+    """Apologize for an answer that does not come."""
+    if put_off(turn, now):
+        return
+    if turn.state in AUDIBLE:
         speaking.hung(turn, now)
     else:
         if turn.state is State.THINKING:
@@ -146,5 +166,20 @@ def apology_due(turn: Turn, now: float) -> None:
         turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)
 
 
-def _patience_s(turn: Turn) -> float:
-    return max(0, turn.thresholds.apology_ms - turn.thresholds.filler_ms) / 1000
+def put_off(turn: Turn, now: float) -> bool:
+    """Put the apology off if the answer waits in the line, or for a part that has not had its time; return whether.
+
+    The answerer, a tool, or the voice may have been asked late. Another filler says that the answer is on its way.
+    """
+    attempt = turn.attempt
+    if attempt is None:
+        return False
+    if attempt.queued:
+        turn.actions.append(AwaitLine(attempt.number))
+        turn.clock.wait_for_line(Timer.APOLOGY, now, turn.thresholds.apology_ms)
+    elif now < attempt.patient_until:
+        filler_due(turn, now)
+        turn.clock.go_on(now, attempt.patient_until, turn.thresholds)
+    else:
+        return False
+    return True

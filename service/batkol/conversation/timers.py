@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+_ORDER_S: Final = 1e-6
+"""Seconds between deadlines that are put off together, which keeps their order."""
 
 
 class Timer(StrEnum):
@@ -60,6 +64,12 @@ class Timers:
         keys = self._due.get(Timer.KEYS)
         self._due = {} if keys is None else {Timer.KEYS: keys}
         self.deadline = keys
+
+    def put_off(self, now: float, until: float) -> None:
+        """Put off what is due until then, in its order."""
+        late = sorted((at, timer) for timer, at in self._due.items() if at <= now)
+        self._due |= {timer: until + place * _ORDER_S for place, (_, timer) in enumerate(late)}
+        self.deadline = min(self._due.values(), default=None)
 
     def take(self, now: float) -> Timer | None:
         """Take the earliest of the deadlines that are due; None if there is none."""

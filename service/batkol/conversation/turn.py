@@ -122,7 +122,7 @@ class Turn:
         self.drop_interrupted()
         if self.attempt is None or not same(self.attempt.text, text):
             self.cancel()
-            self.ask(text, speculative=False)
+            self.ask(text, now, speculative=False)
         self.restarted = False
         self.idle_prompts = 0
         self.release()
@@ -163,11 +163,11 @@ class Turn:
         self.release()
         self.start_clock()
 
-    def ask_again(self, text: str) -> None:
+    def ask_again(self, text: str, now: float) -> None:
         """Replace the committed attempt; that happens once a turn."""
         self.restarted = True
         self.cancel()
-        self.ask(text, speculative=False)
+        self.ask(text, now, speculative=False)
         self.release()
 
     def resume(self) -> None:
@@ -180,16 +180,16 @@ class Turn:
         self.timers.clear()
         self.state = State.YIELDING if self.said.talking else State.SPEAKING
 
-    def guess(self) -> None:
+    def guess(self, now: float) -> None:
         """Begin an attempt before the end of speech, of which there are a few in an utterance."""
         if self.asks and self.keys.entry is None and self.guesses < self.thresholds.guesses:
             self.guesses += 1
-            self.ask(self.said.text, speculative=True)
+            self.ask(self.said.text, now, speculative=True)
 
-    def ask(self, text: str, *, speculative: bool, grown: int = 0) -> None:
+    def ask(self, text: str, now: float, *, speculative: bool, grown: int = 0) -> None:
         """Begin an attempt."""
         self.count += 1
-        self.attempt = Attempt(self.count, text, grown=grown)
+        self.attempt = Attempt(self.count, text, patient_until=now + self.thresholds.patience_s, grown=grown)
         self.actions.append(Ask(self.count, text, speculative))
 
     def cancel(self) -> None:

@@ -13,6 +13,8 @@ which is what the API says, is a turn of its own: it waits in a queue until noth
 
 from __future__ import annotations
 
+from typing import Final
+
 from batkol.conversation import acting, announcing, listening, recording
 from batkol.conversation.actions import Action, StockPhrase
 from batkol.conversation.inputs import Input, TextChanged
@@ -21,6 +23,11 @@ from batkol.conversation.table import DUE, TABLE
 from batkol.conversation.turn import State, Turn
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
+
+LATE_S: Final = 0.25
+"""Seconds by which something due is so late that the process has stood still, and was not merely busy."""
+READING_S: Final = 0.2
+"""Seconds in which what came meanwhile is read and handled."""
 
 
 class Turns:
@@ -45,6 +52,8 @@ class Turns:
             greeting_yields=greeting_yields,
             answers=answers,
         )
+        self._ran_at = 0.0  # when something was handled, or happened
+        self._put_off = False  # what is due has been, once
 
     def tune(self, thresholds: TurnThresholds, words: Lexicon) -> None:
         """Change the thresholds and the lists; deadlines that are set stay."""
@@ -149,6 +158,7 @@ class Turns:
         """Take an input; `sounding` is the text that the caller hears at this moment, whose echo may come back."""
         turn = self._turn
         turn.actions = []
+        self._put_off_late(now)
         recording.record(turn, event, now)  # in closing, too: the next stream of the call answers what is said now
         turn.interruptions.sounding = sounding
         if (rule := TABLE[turn.state].get(type(event))) is not None:
@@ -161,8 +171,27 @@ class Turns:
         """Let what is due happen."""
         turn = self._turn
         turn.actions = []
-        while (timer := turn.timers.take(now)) is not None:
-            DUE[timer](turn, now)
+        if not self._put_off_late(now):
+            self._put_off = False
+            while (timer := turn.timers.take(now)) is not None:
+                DUE[timer](turn, now)
         announcing.proceed(turn, now)
         acting.proceed(turn, now)
         return turn.actions
+
+    def _put_off_late(self, now: float) -> bool:
+        """Put off what is due, once, if the process has stood still since then; return whether that was done now.
+
+        Words, answers and sound that came meanwhile wait in the sockets, and are read first. What was set for a time
+        that had passed already, as where the end of speech is known late, is no sign of that.
+        """
+        turn, due, ran_at, self._ran_at = self._turn, self.deadline, self._ran_at, now
+        if self._put_off or due is None or (late := now - max(due, ran_at)) < LATE_S:
+            return False
+        self._put_off = True
+        turn.timers.put_off(now, now + READING_S)
+        if turn.attempt is not None:
+            shift = late + READING_S
+            turn.attempt.patient_until += shift
+            turn.attempt.acts_by = None if turn.attempt.acts_by is None else turn.attempt.acts_by + shift
+        return True

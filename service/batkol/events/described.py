@@ -183,7 +183,10 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
         {
             **_REPLY,
             "reply_id": "The reply; empty if no sound of the agent's was written. It is the end of an announcement.",
-            "part": "`answerer`, `voice`, or `line` for an announcement that was thrown away.",
+            "part": (
+                "`answerer`, `voice`, or `line` for an announcement that was thrown away, and for an answer that "
+                "waited in the line until the call had to end (`stalled`)."
+            ),
             "reason": (
                 "A short word for the fault, such as `rate_limited`, or `stalled` for a reply that was given up; of "
                 "`line`: `interrupted`, `cleared`, `closing` or `defect`."

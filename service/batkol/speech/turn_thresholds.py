@@ -33,6 +33,11 @@ class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
     false_interruptions: int = 2  # in a call; after them only words interrupt
     keys_interrupt: bool = True  # whether a key ends what is said
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds from the filler to the apology: so long each part that an answer waits for may take."""
+        return (self.apology_ms - self.filler_ms) / 1000
+
     def __post_init__(self) -> None:
         if self.apology_ms <= self.filler_ms:
             raise ValueError(

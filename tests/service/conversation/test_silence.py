@@ -82,7 +82,7 @@ class EarWorld(World):
         """Measure the silence up to now, if the caller waits."""
         turns = self.turns
         speaks = turns.talking and turns.state in {State.LISTENING, State.GUESSING, State.YIELDING}
-        sounds = self.audible is not None and not self.dry
+        sounds = (self.audible is not None and not self.dry) or self.queued is not None  # or the line stands still
         waits = self.dry or turns.state in {State.THINKING, State.ENDING} or bool(turns.unanswered)
         if speaks or sounds or not waits or turns.state is State.CLOSING:
             self.heard(self.now)

@@ -9,6 +9,7 @@ from batkol.conversation.actions import (
     Action,
     Announce,
     Ask,
+    AwaitLine,
     Cancel,
     Discard,
     GiveUp,
@@ -38,10 +39,12 @@ from batkol.conversation.inputs import (
     ReplySounded,
     ReplyWentOn,
     ServiceFailed,
+    SoundQueued,
     TextSettled,
     ToolsBegan,
     ToolsEnded,
     TransferFailed,
+    VoiceAsked,
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
@@ -60,6 +63,7 @@ class World:
         self.released: set[int] = set()
         self.audible: int | None = None
         self.dry = False  # the audible one: all of it so far was heard, and more is to come
+        self.queued: int | None = None  # it waits in the line, and nothing of it is written
         self.interrupted: int | None = None
         self.commits_heard = 0
         self.hung_up = 0
@@ -88,20 +92,25 @@ class World:
                 self._is_over(each)
             self.alive.clear()
             self.released.clear()
-            self.audible = self.interrupted = None
+            self.audible = self.interrupted = self.queued = None
             self.dry = False
             self.happen(ServiceFailed())
         if attempt is None:
             return
         self._pause(what, attempt)
         if what == "sounds" and attempt in self.released and self.audible is None:
-            self.audible = attempt
+            self.audible, self.queued = attempt, None
             self.commits_heard += 1
             self.happen(ReplySounded(attempt))
         elif what == "is played" and self.audible == attempt:
             self.over(attempt)
             self.happen(ReplyPlayed(attempt))
-        elif what == "fails" and attempt in self.alive and self.audible != attempt:
+        elif what == "has words" and attempt in self.alive:
+            self.happen(VoiceAsked(attempt))
+        elif what == "is queued" and attempt in self.released and self.audible is None:
+            self.queued = attempt
+            self.happen(SoundQueued(attempt))
+        elif what == "fails" and attempt in self.alive and attempt not in {self.audible, self.queued}:
             self.alive.discard(attempt)
             self.released.discard(attempt)
             self.happen(AttemptLost(attempt))
@@ -147,7 +156,7 @@ class World:
 
     def over(self, attempt: int) -> None:
         """The audible attempt is over."""
-        self.audible, self.dry = None, False
+        self.audible, self.dry, self.queued = None, False, None
         self.alive.discard(attempt)
         self.released.discard(attempt)
         self._is_over(attempt)
@@ -176,7 +185,9 @@ class World:
             case Ask(attempt):
                 assert self.answers
                 self._begin(attempt)
-            case SayPhrase(phrase, attempt) if attempt:
+            case SayPhrase(_, 0):
+                assert self.queued is None, "a filler would sound behind the beginning of the answer"
+            case SayPhrase(phrase, attempt):
                 assert self.answers or phrase is StockPhrase.GOODBYE
                 self._begin(attempt)
                 assert self.audible is None
@@ -186,6 +197,7 @@ class World:
                 assert attempt != self.audible, "cancelled while it is heard: that is an interruption"
                 self.alive.discard(attempt)
                 self.released.discard(attempt)
+                self.queued = None if attempt == self.queued else self.queued
                 self.interrupted = None if attempt == self.interrupted else self.interrupted
                 self._is_over(attempt)
             case Release(attempt):
@@ -194,6 +206,7 @@ class World:
             case Hold(attempt):
                 assert attempt in self.released
                 self.released.discard(attempt)
+                self.queued = None
             case Interrupt(attempt):
                 assert attempt == self.audible, "only what is heard is interrupted"
                 self.audible, self.interrupted, self.dry = None, attempt, False
@@ -201,7 +214,10 @@ class World:
             case GiveUp(attempt):
                 assert attempt in self.released or attempt == self.audible, "only what is committed is given up"
                 assert attempt != self.audible or self.dry, "sound is not given up"
+                assert attempt != self.queued or self.turns.closing, "an answer that is ready is not given up"
                 self.over(attempt)
+            case AwaitLine(attempt):
+                assert attempt == self.queued
             case Resume(interrupted, attempt):
                 assert interrupted == self.interrupted
                 self.alive.discard(interrupted)

@@ -31,6 +31,8 @@ class FarEar:
         self._playout = playout
         self._echoes = echoes
         self._pending = 0
+        self._takes = asyncio.Event()
+        self._takes.set()
         self._buffer = TwilioBuffer(holds_s=holds_s)
         draw = random.Random(seed)
         self._to_twilio: OneWay[str] = OneWay(self._take, delay_s=delay_s, jitter_s=jitter_s, draw=draw)
@@ -43,8 +45,17 @@ class FarEar:
         self.marks: list[str] = []
         """Marks of users that came back."""
 
+    def hold(self) -> None:
+        """Take nothing that is written from now on: the network stands still, and every buffer is full."""
+        self._takes.clear()
+
+    def go_on(self) -> None:
+        """Take it again."""
+        self._takes.set()
+
     async def send(self, text: str) -> None:
         """Take what the service writes."""
+        await self._takes.wait()
         command = inspect(text, SID)
         assert not isinstance(command, Violation), command
         self.written.append((self._loop.time(), command))
