@@ -19,6 +19,7 @@ from batkol.conversation.inputs import EndAsked
 from batkol.speech.utterance import Source
 from batkol.voices.voice import VoiceSound
 from support.agent import talk as talks
+from support.agent.fragments import same
 from support.agent.parts import PartsAnswerer
 from support.agent.scripted import ScriptedAnswerer, SlowVoice
 from support.agent.talk import Talk, talking
@@ -115,7 +116,7 @@ async def test_a_line_that_stands_still_in_the_middle_of_an_answer_costs_none_of
         talk.ear.go_on()
         await asyncio.sleep(4)
 
-        assert [word for word in talk.words if word in {*WORDS, *LATER, *APOLOGY}][-2:] == LATER
+        assert same(talk.words, [*WORDS, *LATER]), "the word in which the line stood still has two parts"
         assert [ended.intended for ended in talk.of(events.ReplySettled)] == ["מחר בוקר. היום ערב."]
         assert failures(talk) == []
 
@@ -130,6 +131,7 @@ async def test_an_apology_that_the_line_holds_up_is_said_once_and_the_next_quest
         talk.ear.go_on()
         await asyncio.sleep(3)
         assert talk.words == [*FILLER, *APOLOGY]
+        assert len(talk.of(events.FillerSaid)) == len(talk.of(events.FirstSoundWritten)) == 1
         assert failures(talk) == [("answerer", "stalled")]
 
         answerer.parts = 0.35, ANSWER

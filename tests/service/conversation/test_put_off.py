@@ -110,6 +110,16 @@ def test_sound_that_speech_has_taken_back_waits_in_the_line_no_more() -> None:
     assert talk.wait(4.0) == [FILLER, GiveUp(1), apology(2)]
 
 
+def test_an_attempt_in_the_place_of_one_that_waited_in_the_line_has_its_filler() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(SoundQueued(1), 0.5)
+    assert talk.then(TextSettled(0, "מה השעה מחר"), 2.0) == [
+        *(Cancel(1), Ask(2, "מה השעה מחר", speculative=False), Release(2))
+    ]
+    assert talk.wait(0.4) == [FILLER]
+
+
 def test_a_filler_of_a_tool_is_not_said_behind_sound_that_waits_in_the_line() -> None:
     talk = Talk()
     talk.ask()
@@ -294,12 +304,13 @@ def test_words_that_came_meanwhile_drop_the_reply_that_they_held_up() -> None:
     assert talk.then(TextChanged(1, "עם זיתים"), 0.1) == [Cancel(1)]
 
 
-def test_a_tool_is_not_carried_out_for_words_whose_final_came_meanwhile() -> None:
+@pytest.mark.parametrize("first", [None, VoiceAsked(1)])
+def test_a_tool_is_not_carried_out_for_words_whose_final_came_meanwhile(first: Input | None) -> None:
     talk = Talk()
     talk.ask()
     assert talk.turns.acting is None
     talk.wait(0.3)
-    talk.stand_still(4.0)
+    talk.stand_still(4.0, first)
     assert talk.turns.acting is None
     talk.then(TextSettled(0, TEXT), 0.1)
     assert talk.turns.acting == 1
