@@ -79,7 +79,7 @@ def apology_due(turn: Turn, now: float) -> None:
     if turn.step is PartingStep.TRANSFERRING:
         thinking.filler_due(turn, now)
         turn.clock.go_on(now, math.inf, turn.thresholds)
-    elif not thinking.put_off(turn, now):
+    elif not thinking.awaits_line(turn, now):
         turn.give_up()
         _proceed(turn, now)
 

@@ -52,10 +52,14 @@ class CallerLasted(msgspec.Struct, frozen=True):
 
 
 class CallerStopped(msgspec.Struct, frozen=True):
-    """The caller has fallen silent; `last_sample` is the time at which the last sample of speech was spoken."""
+    """The caller has fallen silent; `last_sample` is the time at which the last sample of speech was spoken.
+
+    `certain_at` is when the silence was long enough to say so. The audio of that moment may have come later.
+    """
 
     utterance: int
     last_sample: float
+    certain_at: float | None = None
 
 
 class TextSettled(msgspec.Struct, frozen=True):
@@ -77,12 +81,6 @@ class DigitPressed(msgspec.Struct, frozen=True):
     """The caller pressed a key: `0`-`9`, `*` or `#`."""
 
     key: str
-
-
-class VoiceAsked(msgspec.Struct, frozen=True):
-    """The voice has words of an attempt to speak, and had none before."""
-
-    attempt: int
 
 
 class SoundQueued(msgspec.Struct, frozen=True):
@@ -109,10 +107,9 @@ class ReplyPlayed(msgspec.Struct, frozen=True):
 
 
 class AttemptLost(msgspec.Struct, frozen=True):
-    """An attempt ended without a sound: the answerer or, with `by_voice`, the voice failed, or the answer is empty."""
+    """An attempt ended without a sound: the answerer or the voice failed, or the answer is empty."""
 
     attempt: int
-    by_voice: bool = False
 
 
 class ToolsBegan(msgspec.Struct, frozen=True):
@@ -205,7 +202,6 @@ Input: TypeAlias = (
     | TextSettled
     | TextRevised
     | DigitPressed
-    | VoiceAsked
     | SoundQueued
     | ReplySounded
     | ReplyPlayed

@@ -65,7 +65,7 @@ def text_reached(turn: Turn, event: TextReached, now: float) -> None:
         turn.cancel()
         due = said.paused + turn.thresholds.guess_quiet_ms / 1000
         if due <= now:
-            turn.guess(now)
+            turn.guess()
         else:
             turn.timers.set(Timer.GUESS, due)
     turn.state = State.GUESSING
@@ -88,7 +88,7 @@ def speech_ended(turn: Turn, event: CallerStopped, now: float) -> None:
         return
     turn.timers.cancel(Timer.STANDING)
     if not turn.said.talking:
-        turn.start_clock()
+        turn.start_clock(now)
         if turn.state is State.GUESSING or (turn.said.text and not turn.said.open):
             turn.commit_in_time(now)
 
@@ -135,8 +135,8 @@ def goes_on_after(turn: Turn, text: str) -> bool:
     return turn.doubtful and not turn.words.telling(text)
 
 
-def guess_due(turn: Turn, now: float) -> None:
-    turn.guess(now)
+def guess_due(turn: Turn, _: float) -> None:
+    turn.guess()
 
 
 def drop_due(turn: Turn, _: float) -> None:

@@ -17,6 +17,7 @@ from batkol.conversation.inputs import (
     TextRevised,
     TextSettled,
 )
+from batkol.conversation.timers import LATE_S
 from batkol.conversation.turn import Turn
 from batkol.speech.sameness import same
 
@@ -40,9 +41,10 @@ def record(turn: Turn, event: Input, now: float) -> None:
             said.paused = last_sample
         case CallerLasted():
             said.lasted = True
-        case CallerStopped(_, last_sample):
+        case CallerStopped(_, last_sample, certain_at):
             said.stopped = now
-            turn.last_sample = last_sample
+            late_s = 0.0 if certain_at is None else now - certain_at
+            turn.last_sample, turn.arrived = last_sample, last_sample + (late_s if late_s >= LATE_S else 0.0)
             turn.interruptions.speech_ended(now)
         case TextSettled(_, text):
             said.text, said.settled = text, True

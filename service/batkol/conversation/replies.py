@@ -48,7 +48,6 @@ class Replies:
         """Take an attempt that begins now; nothing of it is heard yet."""
         voiced = Voiced(attempt, reply.track, reply.question.text, reply)
         reply.on_sound = lambda _: self.playout.feed(voiced)
-        reply.on_words = lambda _: self._put(inputs.VoiceAsked(voiced.attempt))
         self._voiced[attempt] = voiced
         return voiced
 
@@ -69,8 +68,7 @@ class Replies:
             else:
                 self._waste(voiced)
                 del self._voiced[voiced.attempt]
-                by_voice = failure is not None and failure.part == "voice"
-                self._put(inputs.AttemptLost(voiced.attempt, by_voice))
+                self._put(inputs.AttemptLost(voiced.attempt))
 
     def release(self, attempt: int) -> None:
         """Let the caller hear it, from now on."""

@@ -104,8 +104,6 @@ class Reply:
         self.whole = False
         """Whether no more sound will come."""
         self.on_sound: Callable[[Reply], None] = _nobody_waits
-        self.on_words: Callable[[Reply], None] = _nobody_waits
-        """Called when the voice gets words, and had none to speak."""
         self._read_out = False  # no more text will come
         self._speaker = speaker
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
@@ -126,20 +124,16 @@ class Reply:
 
     def give_up(self, *, on_the_line: bool = False) -> Failure:
         """Nothing more of it is waited for: name the part that hangs: the line, if that has its sound."""
-        part = "voice" if self._read_out or self._has_unspoken else "answerer"
+        has_words = not (self._pieces.empty() and all(piece.whole for piece in self.track.pieces))
+        part = "voice" if self._read_out or has_words else "answerer"
         if on_the_line:
             part = "line"
         self._fail(part, "stalled")
         return self.failure or Failure(part, "stalled")
 
-    @property
-    def _has_unspoken(self) -> bool:
-        """Whether the voice has words to speak."""
-        return not (self._pieces.empty() and all(piece.whole for piece in self.track.pieces))
-
     def let_go(self) -> None:
         """Let go, when the run is over, of those that were called and know it, so that nothing keeps its sound."""
-        self.on_sound = self.on_words = _nobody_waits
+        self.on_sound = _nobody_waits
         self.tools = None
 
     async def run(self) -> None:
@@ -233,12 +227,9 @@ class Reply:
             await self._committed.wait()
 
     def _offer(self, pieces: list[str]) -> None:
-        idle = not self._has_unspoken
         for piece in pieces:
             self.moments.first_piece = self.moments.first_piece or self._speaker.clock()
             self._pieces.put_nowait(piece)
-        if pieces and idle:
-            self.on_words(self)
 
     async def _to_speak(self) -> AsyncGenerator[str, None]:
         while (piece := await self._pieces.get()) is not None:
@@ -267,7 +258,7 @@ class Reply:
 
 
 def _nobody_waits(_: Reply) -> None:
-    """Take new words, or a new stretch of sound, for which nothing waits."""
+    """Take a new stretch of sound for which nothing waits."""
 
 
 def _is_cancelled() -> bool:

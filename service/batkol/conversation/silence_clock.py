@@ -37,22 +37,22 @@ class SilenceClock:
         self.path_s = 0.0
         """Seconds that the network takes there and back, as measured; at most `FARTHEST_S` of them count."""
 
-    def start(self, since: float, thresholds: TurnThresholds) -> None:
-        """The caller hears nothing since then, and waits: a filler, then an apology, unless a reply sounds."""
-        self._since = since
-        self._timers.set(Timer.FILLER, self._due(thresholds.filler_ms))
-        self._timers.set(Timer.APOLOGY, self._due(thresholds.apology_ms))
+    def start(self, since: float, thresholds: TurnThresholds, *, now: float = 0.0, arrived: float = 0.0) -> None:
+        """The caller hears nothing since then, and waits: a filler, then an apology, unless a reply sounds.
 
-    def bring_back(self, since: float, thresholds: TurnThresholds) -> None:
+        Media that stood still has `arrived` later. So the filler may be too late `now`: it comes at once, and the
+        apology as long behind it as usual, but put off by no more than the media was late.
+        """
+        self._since = since
+        filler, apology = self._due(thresholds.filler_ms), self._due(thresholds.apology_ms)
+        behind = min(max(filler, now) + thresholds.patience_s, apology + arrived - since)
+        self._timers.set(Timer.FILLER, filler)
+        self._timers.set(Timer.APOLOGY, max(apology, behind))
+
+    def bring_back(self, since: float, thresholds: TurnThresholds, *, now: float, arrived: float) -> None:
         """The caller was silent earlier than was known at the start: since then. A filler that was said stays said."""
         if self.running and not self.filler_said and since < self._since:
-            self.start(since, thresholds)
-
-    def filler_begins(self, now: float, thresholds: TurnThresholds) -> None:
-        """A filler is said now. One that is late, because a silence was known late, puts the apology off."""
-        if self.running:
-            due = self._timers.due(Timer.APOLOGY) or now
-            self._timers.set(Timer.APOLOGY, max(due, now + thresholds.patience_s))
+            self.start(since, thresholds, now=now, arrived=arrived)
 
     def wait_for_line(self, timer: Timer, now: float, threshold_ms: int) -> None:
         """The answer waits in the line, though the timer is due: look again later."""

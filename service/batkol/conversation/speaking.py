@@ -87,7 +87,7 @@ def interrupt(turn: Turn, now: float) -> None:
         if turn.said.talking:
             turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
         else:
-            turn.start_clock()
+            turn.start_clock(now)
     else:
         turn.timers.set(Timer.WORDLESS, now + turn.thresholds.wordless_ms / 1000)
 
@@ -144,4 +144,4 @@ def give_the_floor(turn: Turn, now: float) -> None:
         turn.commit_in_time(now)
     elif turn.said.open:
         turn.last_sample = now
-        turn.start_clock()
+        turn.start_clock(now)

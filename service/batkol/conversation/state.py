@@ -41,8 +41,7 @@ class Attempt:
     text: str
     phrase: StockPhrase | None = None
     held: bool = False  # committed, and speech came before its first sound
-    patient_until: float = 0.0  # the part that it waits for has its time until then: a filler, and no apology
-    voice_failed: bool = False  # with the attempt in whose place this one is: it has had its time
+    patient_until: float = 0.0  # the caller waits for its tools, with fillers in the place of the apology
     queued: bool = False  # its first sound is on the line, and nothing of it is written so far
     grown: int = 0  # attempts of the turn before it whose texts, asked about after the commit, were parts of this one
     audible: bool = False  # the caller hears it; known while the call ends

@@ -35,7 +35,6 @@ from batkol.conversation.inputs import (
     ToolsBegan,
     ToolsEnded,
     TransferFailed,
-    VoiceAsked,
 )
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
@@ -62,7 +61,6 @@ _ANNOUNCED: Final[Mapping[type[Input], TurnRule]] = {
 _ALWAYS: Final[Mapping[type[Input], TurnRule]] = {
     **_ANNOUNCED,
     DigitPressed: keys.pressed,
-    VoiceAsked: thinking.voice_asked,
     EndAsked: ending.asked,
     ServiceFailed: thinking.broke,
     CallClosing: _close,
@@ -116,7 +114,6 @@ TABLE: Final[Mapping[State, Mapping[type[Input], TurnRule]]] = {
     State.YIELDING: _SPEAKING,
     State.ENDING: {
         AnnouncementAsked: announcing.refused,
-        VoiceAsked: thinking.voice_asked,
         SoundQueued: ending.queued,
         ReplySounded: ending.sounded,
         ReplyRanDry: speaking.ran_dry,

@@ -19,7 +19,6 @@ from batkol.conversation.inputs import (
     TextSettled,
     ToolsBegan,
     ToolsEnded,
-    VoiceAsked,
 )
 from batkol.conversation.state import AUDIBLE
 from batkol.conversation.timers import Timer
@@ -60,20 +59,20 @@ def restart(turn: Turn, event: TextSettled, now: float) -> None:
         revised(turn, event, now)
 
 
-def revised(turn: Turn, _: TextSettled | TextRevised, now: float) -> None:
+def revised(turn: Turn, _: TextSettled | TextRevised, __: float) -> None:
     """The words are others than those that were asked about: ask once more."""
     text = turn.said.text
     if turn.attempt is not None and text and not same(turn.attempt.text, text) and not turn.restarted:
-        turn.ask_again(text, now)
+        turn.ask_again(text)
 
 
-def fell_silent(turn: Turn, event: CallerStopped, _: float) -> None:
+def fell_silent(turn: Turn, event: CallerStopped, now: float) -> None:
     """The end of speech is known later than its words, or than the end of the call: the caller waits since then."""
     if not turn.said.talking:
-        turn.clock.bring_back(event.last_sample, turn.thresholds)
+        turn.clock.bring_back(event.last_sample, turn.thresholds, now=now, arrived=turn.arrived)
 
 
-def grown(turn: Turn, event: TextReached, now: float) -> None:
+def grown(turn: Turn, event: TextReached, _: float) -> None:
     """A tentative that stands since the commit goes on where the words end that were asked about: ask about all of it.
 
     The last word of an utterance may come that late. A text that says something else is left to the final.
@@ -84,7 +83,7 @@ def grown(turn: Turn, event: TextReached, now: float) -> None:
     asked, now_said = spoken(attempt.text), spoken(text)
     if asked and asked != now_said and now_said.startswith(asked):
         turn.cancel()
-        turn.ask(text, now, speculative=False, grown=attempt.grown + 1)
+        turn.ask(text, speculative=False, grown=attempt.grown + 1)
         turn.release()
 
 
@@ -98,19 +97,16 @@ def sounded(turn: Turn, event: ReplySounded, _: float) -> None:
     turn.state = State.YIELDING if turn.said.talking else State.SPEAKING
 
 
-def failed(turn: Turn, event: AttemptLost, now: float) -> None:
+def failed(turn: Turn, event: AttemptLost, _: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
-    lost, turn.attempt = turn.attempt, None
+    turn.attempt = None
     if turn.state is not State.THINKING:
         return  # the turn is asked anew when it is committed
     if turn.restarted:
         turn.say(StockPhrase.APOLOGY)
     else:
-        turn.ask_again(turn.said.text, now)
-        if turn.attempt is not None:  # which has the time that the lost one had
-            turn.attempt.patient_until = lost.patient_until
-            turn.attempt.voice_failed = event.by_voice
+        turn.ask_again(turn.said.text)
 
 
 def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
@@ -119,12 +115,6 @@ def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
     turn.interruptions.confirm()
     turn.discard(turn.queue.take_all(), Unsaid.DEFECT)
     turn.say(StockPhrase.APOLOGY)
-
-
-def voice_asked(turn: Turn, event: VoiceAsked, now: float) -> None:
-    """The voice has its time, whatever the answerer took of the caller's patience."""
-    if turn.attempt is not None and turn.attempt.number == event.attempt and not turn.attempt.voice_failed:
-        turn.attempt.patient_until = max(turn.attempt.patient_until, now + turn.thresholds.patience_s)
 
 
 def queued(turn: Turn, event: SoundQueued, _: float) -> None:
@@ -151,14 +141,16 @@ def filler_due(turn: Turn, now: float) -> None:
         turn.clock.wait_for_line(Timer.FILLER, now, turn.thresholds.filler_ms)
     elif turn.answers:
         turn.actions.append(SayPhrase(StockPhrase.FILLER))
-        turn.clock.filler_begins(now, turn.thresholds)
 
 
 def apology_due(turn: Turn, now: float) -> None:
-    """Apologize for an answer that does not come."""
-    if put_off(turn, now):
+    """Apologize, unless tools are carried out within their own time: then another filler says that they are."""
+    if awaits_line(turn, now):
         return
-    if turn.state in AUDIBLE:
+    if turn.attempt is not None and now < turn.attempt.patient_until:
+        filler_due(turn, now)
+        turn.clock.go_on(now, turn.attempt.patient_until, turn.thresholds)
+    elif turn.state in AUDIBLE:
         speaking.hung(turn, now)
     else:
         if turn.state is State.THINKING:
@@ -166,20 +158,10 @@ def apology_due(turn: Turn, now: float) -> None:
         turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)
 
 
-def put_off(turn: Turn, now: float) -> bool:
-    """Put the apology off if the answer waits in the line, or for a part that has not had its time; return whether.
-
-    The answerer, a tool, or the voice may have been asked late. Another filler says that the answer is on its way.
-    """
-    attempt = turn.attempt
-    if attempt is None:
+def awaits_line(turn: Turn, now: float) -> bool:
+    """Return whether the answer waits in the line; the apology is put off then, which would wait behind it."""
+    if turn.attempt is None or not turn.attempt.queued:
         return False
-    if attempt.queued:
-        turn.actions.append(AwaitLine(attempt.number))
-        turn.clock.wait_for_line(Timer.APOLOGY, now, turn.thresholds.apology_ms)
-    elif now < attempt.patient_until:
-        filler_due(turn, now)
-        turn.clock.go_on(now, attempt.patient_until, turn.thresholds)
-    else:
-        return False
+    turn.actions.append(AwaitLine(turn.attempt.number))
+    turn.clock.wait_for_line(Timer.APOLOGY, now, turn.thresholds.apology_ms)
     return True

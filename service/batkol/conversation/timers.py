@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+LATE_S: Final = 0.25
+"""Seconds by which something is so late that the media, or the process, has stood still, and was not merely busy."""
 _ORDER_S: Final = 1e-6
 """Seconds between deadlines that are put off together, which keeps their order."""
 

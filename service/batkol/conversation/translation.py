@@ -40,7 +40,9 @@ def translated(  # noqa: PLR0911  one line an event
         case events.SpeechLasted(utterance):
             return CallerLasted(utterance.index)
         case events.SpeechStopped(utterance):
-            return CallerStopped(utterance.index, spoken_at(utterance.known_end))
+            certain = utterance.silent_to
+            certain_at = None if certain is None else spoken_at(certain)
+            return CallerStopped(utterance.index, spoken_at(utterance.known_end), certain_at)
         case events.FinalReady(utterance, text) if utterance.voiced:
             return TextSettled(utterance.index, text, failed=utterance.unheard)
         case events.RevisionReady(utterance, text) if utterance.voiced and text:

@@ -62,7 +62,7 @@ class Turn:
         self.count = 0  # of attempts
         self.guesses = 0  # speculative attempts in this utterance
         self.restarted = False  # the committed attempt was replaced once already
-        self.last_sample = 0.0  # when the caller spoke it
+        self.last_sample = self.arrived = 0.0  # when the caller spoke it; the same, as late as the media came
         self.idle_prompts = 0
         self.floor_since = math.inf  # when the caller was given the floor
         self.queue = AnnouncementQueue()
@@ -96,7 +96,7 @@ class Turn:
     def commit_in_time(self, now: float) -> None:
         """Commit at once, or when the time that its ending is given is over: before the filler, in any case."""
         if not self.clock.running:
-            self.start_clock()
+            self.start_clock(now)
         wait = {
             Ending.WHOLE: 0,
             Ending.UNFINISHED: self.thresholds.unfinished_ms,
@@ -122,13 +122,12 @@ class Turn:
         self.drop_interrupted()
         if self.attempt is None or not same(self.attempt.text, text):
             self.cancel()
-            self.ask(text, now, speculative=False)
-        self.restarted = False
-        self.idle_prompts = 0
+            self.ask(text, speculative=False)
+        self.restarted, self.idle_prompts = False, 0
         self.release()
         if not self.clock.running:
             self.last_sample = min(self.last_sample, now) if not self.said.talking else now
-            self.start_clock()
+            self.start_clock(now)
 
     def pass_over(self) -> None:
         """The turn is over, and no answerer is asked: an announcement may answer it, now or later."""
@@ -161,13 +160,13 @@ class Turn:
         self.attempt.held = False
         self.timers.cancel(Timer.REJOIN)
         self.release()
-        self.start_clock()
+        self.start_clock(now)
 
-    def ask_again(self, text: str, now: float) -> None:
+    def ask_again(self, text: str) -> None:
         """Replace the committed attempt; that happens once a turn."""
         self.restarted = True
         self.cancel()
-        self.ask(text, now, speculative=False)
+        self.ask(text, speculative=False)
         self.release()
 
     def resume(self) -> None:
@@ -180,16 +179,16 @@ class Turn:
         self.timers.clear()
         self.state = State.YIELDING if self.said.talking else State.SPEAKING
 
-    def guess(self, now: float) -> None:
+    def guess(self) -> None:
         """Begin an attempt before the end of speech, of which there are a few in an utterance."""
         if self.asks and self.keys.entry is None and self.guesses < self.thresholds.guesses:
             self.guesses += 1
-            self.ask(self.said.text, now, speculative=True)
+            self.ask(self.said.text, speculative=True)
 
-    def ask(self, text: str, now: float, *, speculative: bool, grown: int = 0) -> None:
+    def ask(self, text: str, *, speculative: bool, grown: int = 0) -> None:
         """Begin an attempt."""
         self.count += 1
-        self.attempt = Attempt(self.count, text, patient_until=now + self.thresholds.patience_s, grown=grown)
+        self.attempt = Attempt(self.count, text, grown=grown)
         self.actions.append(Ask(self.count, text, speculative))
 
     def cancel(self) -> None:
@@ -238,10 +237,10 @@ class Turn:
         """Throw away announcements that were taken from the queue."""
         self.actions += [Discard(each, why) for each in announcements]
 
-    def start_clock(self) -> None:
+    def start_clock(self, now: float) -> None:
         """The caller waits since the last sample."""
         if self.answers:
-            self.clock.start(self.last_sample, self.thresholds)
+            self.clock.start(self.last_sample, self.thresholds, now=now, arrived=self.arrived)
 
     def wait_idly(self, since: float) -> None:
         """Nothing is said since then: the caller is asked after a time.

@@ -20,12 +20,11 @@ from batkol.conversation.actions import Action, StockPhrase
 from batkol.conversation.inputs import Input, TextChanged
 from batkol.conversation.key_entry import KeyEntry
 from batkol.conversation.table import DUE, TABLE
+from batkol.conversation.timers import LATE_S
 from batkol.conversation.turn import State, Turn
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 
-LATE_S: Final = 0.25
-"""Seconds by which something due is so late that the process has stood still, and was not merely busy."""
 READING_S: Final = 0.2
 """Seconds in which what came meanwhile is read and handled."""
 
@@ -186,12 +185,10 @@ class Turns:
         that had passed already, as where the end of speech is known late, is no sign of that.
         """
         turn, due, ran_at, self._ran_at = self._turn, self.deadline, self._ran_at, now
-        if self._put_off or due is None or (late := now - max(due, ran_at)) < LATE_S:
+        if self._put_off or due is None or now - max(due, ran_at) < LATE_S:
             return False
         self._put_off = True
         turn.timers.put_off(now, now + READING_S)
-        if turn.attempt is not None:
-            shift = late + READING_S
-            turn.attempt.patient_until += shift
-            turn.attempt.acts_by = None if turn.attempt.acts_by is None else turn.attempt.acts_by + shift
+        if turn.attempt is not None and turn.attempt.acts_by is not None:
+            turn.attempt.acts_by = max(turn.attempt.acts_by, now + READING_S)
         return True

@@ -35,7 +35,7 @@ class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def patience_s(self) -> float:
-        """Seconds from the filler to the apology: so long each part that an answer waits for may take."""
+        """Seconds from the filler to the apology: so long an answer may take after tools, or a late filler."""
         return (self.apology_ms - self.filler_ms) / 1000
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from batkol.conversation.actions import (
     GiveUp,
     HangUp,
     Hold,
+    Interrupt,
     Release,
     SayPhrase,
     StockPhrase,
@@ -26,17 +27,16 @@ from batkol.conversation.inputs import (
     ReplyPlayed,
     ReplyRanDry,
     ReplySounded,
-    ReplyWentOn,
     SoundQueued,
     TextChanged,
     TextReached,
     TextSettled,
     ToolsBegan,
     ToolsEnded,
-    VoiceAsked,
 )
 from batkol.conversation.state import State
-from batkol.conversation.turns import LATE_S, READING_S, Turns
+from batkol.conversation.timers import LATE_S
+from batkol.conversation.turns import READING_S, Turns
 from batkol.speech.turn_thresholds import TurnThresholds
 from support.agent.timed_turns import TimedTurns
 
@@ -54,12 +54,12 @@ class Talk(TimedTurns):
     def __init__(self) -> None:
         super().__init__(Turns())
 
-    def ask(self, *, ago_s: float = 0.0) -> None:
-        """A committed turn with the attempt 1, whose last sample was so long ago."""
+    def ask(self, *, ago_s: float = 0.0, silence_s: float = 0.5) -> None:
+        """A committed turn with the attempt 1: its last sample was so long ago, and so much silence tells its end."""
         self.then(CallerBegan(0))
         self.then(TextChanged(0, TEXT), 0.5)
         assert self.then(TextReached(0, TEXT), 0.1) == [Ask(1, TEXT, speculative=True)]
-        assert Release(1) in self.then(CallerStopped(0, self.now - ago_s))
+        assert Release(1) in self.then(CallerStopped(0, self.now - ago_s, self.now - ago_s + silence_s))
 
     def stand_still(self, seconds: float, event: Input | None = None) -> list[Action]:
         """Nothing runs for so long; then an event is handled, if there is one, or what is due."""
@@ -96,7 +96,7 @@ def test_another_attempts_sound_puts_nothing_off() -> None:
     talk = Talk()
     talk.ask()
     assert talk.then(SoundQueued(7), 0.5) == []
-    assert talk.then(VoiceAsked(7), 2.0) == [FILLER]
+    assert talk.wait(2.0) == [FILLER]
     assert talk.wait(1.0) == [GiveUp(1), apology(2)]
 
 
@@ -137,13 +137,11 @@ def test_a_reply_that_runs_dry_after_it_waited_in_the_line_has_its_filler() -> N
     assert talk.wait(3.35) == [FILLER, GiveUp(1), SayPhrase(StockPhrase.APOLOGY, 2)]
 
 
-# A part that was asked late
+# Media that comes late, and parts that are late
 
 
 @pytest.mark.parametrize("ago_s", [1.5, 3.0, 3.4, 30.0])
-def test_an_end_of_speech_that_is_known_late_has_its_filler_at_once_and_the_apology_two_seconds_later(
-    ago_s: float,
-) -> None:
+def test_media_that_comes_late_has_its_filler_at_once_and_the_apology_two_seconds_later(ago_s: float) -> None:
     talk = Talk()
     talk.ask(ago_s=ago_s)
     assert talk.wait(0.0) == [FILLER]
@@ -151,14 +149,50 @@ def test_an_end_of_speech_that_is_known_late_has_its_filler_at_once_and_the_apol
     assert talk.wait(0.1) == [GiveUp(1), apology(2)]
 
 
-def test_an_answerer_that_is_asked_late_has_another_filler_in_the_place_of_the_apology() -> None:
+def test_media_that_comes_late_puts_the_apology_off_by_no_more_than_that() -> None:
+    talk = Talk()
+    talk.ask(ago_s=2.5, silence_s=2.0)
+    assert talk.wait(0.0) == [FILLER]
+    assert talk.wait(1.25) == []
+    assert talk.wait(0.1) == [GiveUp(1), apology(2)]
+
+
+def test_an_end_of_speech_that_takes_long_to_tell_is_not_late() -> None:
+    talk = Talk()
+    talk.ask(ago_s=2.0, silence_s=1.9)
+    assert talk.wait(0.0) == [FILLER]
+    assert talk.wait(1.25) == []
+    assert talk.wait(0.1) == [GiveUp(1), apology(2)]
+
+
+def test_an_answer_to_words_that_interrupt_has_its_time_where_the_media_came_late() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(ReplySounded(1), 0.5)
+    talk.then(CallerBegan(1), 1.0)
+    talk.then(CallerStopped(1, talk.now + 0.5, talk.now + 1.0), 4.5)
+    assert talk.then(TextSettled(1, TEXT)) == [*(Interrupt(1), Cancel(1), Ask(2, TEXT, speculative=False), Release(2))]
+    assert talk.wait(1.95) == [FILLER]
+    assert talk.wait(0.1) == [GiveUp(2), apology(3)]
+
+
+def test_media_that_comes_late_behind_the_commit_has_its_filler_at_once_and_the_apology_two_seconds_later() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    assert Release(1) in talk.then(TextSettled(0, TEXT), 1.0)
+    assert talk.then(CallerStopped(0, talk.now - 2.0, talk.now - 1.5), 1.0) == []
+    assert talk.wait(1.95) == [FILLER]
+    assert talk.wait(0.1) == [GiveUp(1), apology(2)]
+
+
+def test_an_answerer_that_is_asked_late_has_no_more_time_than_the_apology_gives() -> None:
     talk = Talk()
     talk.then(CallerBegan(0))
     talk.then(CallerStopped(0, talk.now), 0.5)
-    assert talk.wait(2.5) == [FILLER]
+    assert talk.wait(2.0) == [FILLER]
     assert talk.then(TextSettled(0, TEXT)) == [Ask(1, TEXT, speculative=False), Release(1)]
-    assert talk.wait(1.9) == [FILLER]
-    assert talk.wait(0.2) == [GiveUp(1), apology(2)]
+    assert talk.wait(0.75) == []
+    assert talk.wait(0.1) == [GiveUp(1), apology(2)]
 
 
 def test_an_attempt_in_the_place_of_one_that_failed_late_has_no_more_time_than_that() -> None:
@@ -166,46 +200,6 @@ def test_an_attempt_in_the_place_of_one_that_failed_late_has_no_more_time_than_t
     talk.ask()
     assert talk.then(AttemptLost(1), 3.2) == [FILLER, Ask(2, TEXT, speculative=False), Release(2)]
     assert talk.wait(0.2) == [GiveUp(2), apology(3)]
-
-
-@pytest.mark.parametrize(("by_voice", "hears"), [(False, [FILLER]), (True, [GiveUp(2), apology(3)])])
-def test_a_voice_that_has_failed_has_no_more_time_and_one_that_has_not_has_its_own(
-    by_voice: bool, hears: list[Action]
-) -> None:
-    talk = Talk()
-    talk.ask()
-    talk.then(AttemptLost(1, by_voice), 2.9)
-    talk.then(VoiceAsked(2), 0.3)
-    assert talk.wait(0.2) == hears
-
-
-def test_a_voice_that_is_asked_late_has_another_filler_in_the_place_of_the_apology() -> None:
-    talk = Talk()
-    talk.ask()
-    assert talk.then(VoiceAsked(1), 3.2) == [FILLER]
-    assert talk.wait(1.9) == [FILLER]
-    assert talk.wait(0.2) == [GiveUp(1), apology(2)]
-
-
-def test_a_voice_that_is_asked_before_the_end_of_speech_has_no_more_time_than_the_apology_gives() -> None:
-    talk = Talk()
-    talk.then(CallerBegan(0))
-    talk.then(TextChanged(0, TEXT), 0.5)
-    talk.then(TextReached(0, TEXT), 0.1)
-    assert talk.then(VoiceAsked(1), 0.2) == []
-    talk.then(CallerStopped(0, talk.now))
-    assert talk.wait(3.35) == [FILLER, GiveUp(1), apology(2)]
-
-
-def test_a_voice_that_gets_the_rest_of_an_answer_late_has_another_filler() -> None:
-    talk = Talk()
-    talk.ask()
-    talk.then(ReplySounded(1), 0.5)
-    talk.then(ReplyRanDry(1), 2.0)
-    assert talk.then(VoiceAsked(1), 3.0) == [FILLER]
-    assert talk.wait(0.4) == [FILLER]
-    assert talk.then(ReplyWentOn(1)) == []
-    assert talk.wait(60) == []
 
 
 # The end of the call
@@ -230,16 +224,6 @@ def test_a_line_that_stands_still_keeps_up_no_call() -> None:
     assert done[-2:] == [GiveUp(1), HangUp()]
 
 
-def test_words_that_the_voice_has_are_not_given_up_for_the_goodbye() -> None:
-    talk = Talk()
-    talk.ask()
-    talk.then(EndAsked(), 3.0)
-    talk.then(VoiceAsked(1), 0.2)
-    assert talk.wait(1.0) == [FILLER]
-    talk.then(ReplySounded(1))
-    assert talk.then(ReplyPlayed(1), 2.0) == [SayPhrase(StockPhrase.GOODBYE, 2)]
-
-
 # The process stands still
 
 
@@ -253,7 +237,7 @@ def test_what_is_due_while_the_process_stands_still_waits_for_what_came_meanwhil
     assert talk.turns.attempt == 1
 
 
-@pytest.mark.parametrize("event", [VoiceAsked(1), TextChanged(0, TEXT), ToolsEnded(1)])
+@pytest.mark.parametrize("event", [TextChanged(0, TEXT), ToolsEnded(1)])
 def test_it_waits_too_where_something_else_is_handled_first(event: Input) -> None:
     talk = Talk()
     talk.ask()
@@ -263,14 +247,12 @@ def test_it_waits_too_where_something_else_is_handled_first(event: Input) -> Non
     assert talk.turns.attempt == 1
 
 
-def test_the_time_in_which_the_process_stands_still_is_not_the_answerers() -> None:
+def test_an_answer_that_has_not_come_after_the_process_stood_still_has_no_more_time_than_the_reading() -> None:
     talk = Talk()
-    talk.then(CallerBegan(0))
-    talk.then(CallerStopped(0, talk.now), 0.5)
-    assert talk.then(TextSettled(0, TEXT), 2.4) == [FILLER, Ask(1, TEXT, speculative=False), Release(1)]
-    assert talk.stand_still(4.0) == []  # it had had 0.4 s at the time at which the apology was due
-    assert talk.wait(READING_S + 0.05) == [FILLER]
-    assert talk.wait(1.5) == []
+    talk.ask()
+    assert talk.wait(2.0) == [FILLER]
+    assert talk.stand_still(4.0) == []
+    assert talk.wait(READING_S - 0.05) == []
     assert talk.wait(0.1) == [GiveUp(1), apology(2)]
 
 
@@ -304,7 +286,7 @@ def test_words_that_came_meanwhile_drop_the_reply_that_they_held_up() -> None:
     assert talk.then(TextChanged(1, "עם זיתים"), 0.1) == [Cancel(1)]
 
 
-@pytest.mark.parametrize("first", [None, VoiceAsked(1)])
+@pytest.mark.parametrize("first", [None, TextChanged(0, TEXT)])
 def test_a_tool_is_not_carried_out_for_words_whose_final_came_meanwhile(first: Input | None) -> None:
     talk = Talk()
     talk.ask()
@@ -325,5 +307,4 @@ def test_what_is_put_off_keeps_its_order() -> None:
     talk.then(CallerStopped(0, talk.now))
     talk.now += 10.0
     assert talk.turns.tick(talk.now) == []
-    assert talk.wait(READING_S + 0.05) == [FILLER]
-    assert talk.wait(0.3) == [GiveUp(1), apology(2)]
+    assert talk.wait(READING_S + 0.05) == [FILLER, GiveUp(1), apology(2)]

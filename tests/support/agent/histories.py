@@ -35,10 +35,7 @@ heard = st.one_of(
     st.builds(DigitPressed, st.sampled_from("12*#")),
 )
 own = st.sampled_from(
-    [
-        *("sounds", "is played", "fails", "breaks", "waits for tools", "runs dry", "goes on", "has its results"),
-        *("has words", "is queued"),
-    ]
+    ["sounds", "is played", "fails", "breaks", "waits for tools", "runs dry", "goes on", "has its results", "is queued"]
 )
 api = st.sampled_from(["is announced", "is announced", "takes the floor", "has sound", "has none", "is cleared"])
 delays = st.sampled_from([0.0, 0.05, 0.2, 0.4, 1.3, 4.0, 11.0])

@@ -101,9 +101,10 @@ class Talk:
     def lasts(self) -> None:
         self.conversation.observe(heard.SpeechLasted(self.utterance, self.samples))
 
-    def stop(self, *, ago_s: float = 0.58) -> None:
-        """The end of speech is known; it was `ago_s` seconds ago."""
+    def stop(self, *, ago_s: float = 0.58, silence_s: float = 0.58) -> None:
+        """The end of speech is known; it was `ago_s` seconds ago. The detector needs `silence_s` to know it."""
         self.utterance.end = self.samples - round(ago_s * 8000)
+        self.utterance.silent_to = self.utterance.end + round(silence_s * 8000)
         self.conversation.observe(heard.SpeechStopped(self.utterance))
 
     def final(self, text: str, source: Source = Source.FINAL, *, unheard: bool = False) -> None:

@@ -44,7 +44,6 @@ from batkol.conversation.inputs import (
     ToolsBegan,
     ToolsEnded,
     TransferFailed,
-    VoiceAsked,
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
@@ -105,8 +104,6 @@ class World:
         elif what == "is played" and self.audible == attempt:
             self.over(attempt)
             self.happen(ReplyPlayed(attempt))
-        elif what == "has words" and attempt in self.alive:
-            self.happen(VoiceAsked(attempt))
         elif what == "is queued" and attempt in self.released and self.audible is None:
             self.queued = attempt
             self.happen(SoundQueued(attempt))
