@@ -76,12 +76,15 @@ def played(turn: Turn, event: ReplyPlayed | AttemptLost, now: float) -> None:
 
 def apology_due(turn: Turn, now: float) -> None:
     """The caller has heard nothing for too long: the answer that hangs is given up; a transfer is waited for."""
-    if turn.step is PartingStep.TRANSFERRING:
-        thinking.filler_due(turn, now)
-        turn.clock.go_on(now, math.inf, turn.thresholds)
-    elif not thinking.awaits_line(turn, now):
+    if turn.step is not PartingStep.TRANSFERRING:
+        if thinking.awaits_line(turn, now):
+            return
         turn.give_up()
         _proceed(turn, now)
+    if turn.step is PartingStep.TRANSFERRING:  # by now, too: the caller has waited long enough for a filler
+        turn.timers.cancel(Timer.FILLER)
+        thinking.filler_due(turn, now)
+        turn.clock.go_on(now, math.inf, turn.thresholds)
 
 
 def closing(turn: Turn, _: CallClosing, now: float) -> None:

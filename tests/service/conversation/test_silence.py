@@ -97,6 +97,7 @@ class EarWorld(World):
 @example([(CallerBegan(0), 0.0), (TextSettled(0, "כן"), 0.0), (CallerStopped(0, 0.0), 0.0)])
 @example([("is to be transferred", 0.0), (CallerBegan(0), 1.3), (DigitPressed("1"), 0.0), (CallerStopped(0, 0.0), 0.0)])
 @example([(CallerBegan(0), 0.0), ("is to be transferred", 1.0), (CallerStopped(0, 0.0), 0.0)])
+@example([(DigitPressed("1"), 0.0), ("waits for tools", 4.0), ("is to be transferred", 1.3)])
 @given(histories_that_end)
 def test_a_caller_who_waits_hears_something_in_time_whatever_hangs(history: list[tuple[Input | str, float]]) -> None:
     world = EarWorld()
