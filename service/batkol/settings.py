@@ -251,7 +251,7 @@ class Settings(
     @model_validator(mode="after")
     def _kept(self) -> Self:
         self.check_rotation()
-        self.check_recognizers()
+        self.check_recognizers(soniox_models=self.soniox_models)
         self.check_soniox(chosen=any(name.startswith("soniox/") for name in self.recognizers))
         self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)

@@ -652,6 +652,13 @@ def test_what_is_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert {*tokens, "database_url"}.isdisjoint(told)
 
 
+def test_a_model_of_soniox_is_one_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"SONIOX_API_KEY": "a-key", "STT_RECOGNIZER": "soniox/stt-rt-v6"}
+
+    assert "STT_RECOGNIZER: 'soniox/stt-rt-v6' is no model of Soniox's" in refusal(monkeypatch, **variables)
+    assert reading(monkeypatch, **variables, SONIOX_MODELS="stt-rt-v5,stt-rt-v6").recognizers == ("soniox/stt-rt-v6",)
+
+
 @pytest.mark.parametrize("names", ["soniox/stt-rt-v5", "google-v1/default,soniox/stt-rt-v5"])
 def test_soniox_is_refused_without_a_key_wherever_it_is_named(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
     assert "Soniox is chosen as a recognizer and has no key; set SONIOX_API_KEY" in refusal(

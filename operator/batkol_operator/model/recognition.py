@@ -25,6 +25,10 @@ RecognizerName = Annotated[
 ]
 """A streaming recognizer: the vendor's API and the model."""
 
+SonioxModel = Annotated[str, StringConstraints(max_length=73, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""The second half of the name of one of Soniox's recognizers."""
+
+_MOST_RECOGNIZERS: Final = 8
 PhraseHint = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Google's limit for a phrase
 
 
@@ -53,12 +57,34 @@ class Soniox(ResourcePart):
         pattern=r"^wss?://[^\s?#@]+$",
         description="WebSocket of Soniox: a region of Soniox's, or a double.",
     )
+    models: tuple[SonioxModel, ...] = Field(
+        ("stt-rt-v5",),
+        min_length=1,
+        max_length=_MOST_RECOGNIZERS,
+        json_schema_extra=listed("set"),
+        description="Real-time models of Soniox that names of recognizers may have behind `soniox/`. A change rolls "
+        "the pods.",
+    )
     max_streams: int = Field(
         10,
         ge=0,
         le=10_000,
         description="Most concurrent sessions of one pod with Soniox, its share of the account's 10; 0: no limit.",
     )
+
+
+def _of_each_name(condition: str) -> str:
+    """Return the CEL that a condition on `name` holds for each recognizer that the spec names."""
+    order = f"!has(self.order) || self.order.all(name, {condition})"
+    return f"({order}) && (!has(self.recognizer) || [self.recognizer].all(name, {condition}))"
+
+
+_OF_HEBREW: Final = _of_each_name(
+    "!name.startsWith('google-v1/') || name in ['google-v1/default', 'google-v1/command_and_search']"
+)
+_OF_SONIOX: Final = _of_each_name(
+    "!name.startsWith('soniox/') || self.soniox.models.exists(model, name == 'soniox/' + model)"
+)
 
 
 class Recognition(ResourcePart):
@@ -76,12 +102,28 @@ class Recognition(ResourcePart):
         ResourceRule(
             cel="has(self.soniox) || !((has(self.recognizer) && self.recognizer.startsWith('soniox/')) || "
             "(has(self.order) && self.order.exists(name, name.startsWith('soniox/'))))",
-            holds=lambda part: (
-                bool(part.soniox)
-                or not any(name.startswith("soniox/") for name in (part.recognizer or "", *part.order))
-            ),
+            holds=lambda part: bool(part.soniox) or not part.models_of("soniox"),
             message="must have the account when `recognizer` or `order` names one of Soniox's recognizers",
             field=".soniox",
+        ),
+        ResourceRule(
+            cel=f"!has(self.language) || !self.language.matches('{_HEBREW}') || ({_OF_HEBREW})",
+            holds=lambda part: not re.search(_HEBREW, part.language) or part.models_of("google-v1") <= {*_MODELS},
+            message="must name of Google's recognizers `google-v1/default` and `google-v1/command_and_search` alone "
+            "when `language` is Hebrew (he-IL, iw-IL): Google has no other model for it",
+        ),
+        ResourceRule(
+            cel=f"!has(self.soniox) || !has(self.soniox.models) || ({_OF_SONIOX})",
+            holds=lambda part: part.soniox is None or part.models_of("soniox") <= {*part.soniox.models},
+            message="must name of Soniox's recognizers those of `soniox.models` alone; a model that Soniox has is added "
+            "there",
+        ),
+        ResourceRule(
+            cel="!has(self.recognizer) || !has(self.order) || self.recognizer in self.order || "
+            f"size(self.order) < {_MOST_RECOGNIZERS}",
+            holds=lambda part: len({*part.names}) <= _MOST_RECOGNIZERS,
+            message=f"must name at most {_MOST_RECOGNIZERS} recognizers, `recognizer` among them",
+            field=".order",
         ),
         plaintext_rule(
             "may be true only when `endpoint` names a server that is not Google's: "
@@ -110,7 +152,7 @@ class Recognition(ResourcePart):
     )
     order: tuple[RecognizerName, ...] = Field(
         (),
-        max_length=8,
+        max_length=_MOST_RECOGNIZERS,
         json_schema_extra=listed("set"),
         description="Live. Streaming recognizers that the flag `recognizer` may name, in the order in which a call "
         "tries them when one fails.",
@@ -155,6 +197,15 @@ class Recognition(ResourcePart):
         "without the account refuses a live change that names one of Soniox's recognizers.",
     )
     whisper: Whisper | None = Field(None, description="Last fallback; absent: none. A change rolls the pods.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The recognizers that the spec names, perhaps one of them twice."""
+        return self.order if self.recognizer is None else (*self.order, self.recognizer)
+
+    def models_of(self, api: str) -> set[str]:
+        """Return the models that the spec names with that API."""
+        return {name.partition("/")[2] for name in self.names if name.startswith(f"{api}/")}
 
 
 class Detector(StrEnum):

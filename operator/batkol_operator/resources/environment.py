@@ -114,6 +114,7 @@ def _recognition(agent: VoiceAgent) -> list[Manifest]:
         variables += [
             secret("SONIOX_API_KEY", soniox.api_key_secret_ref),
             plain("SONIOX_URL", soniox.url),
+            plain("SONIOX_MODELS", ",".join(soniox.models)),
             plain("SONIOX_MAX_STREAMS", soniox.max_streams),
         ]
     if whisper := wanted.whisper:

@@ -111,7 +111,7 @@ async def open_recognizers(
 def _refuse_unknown(name: str, settings: Settings, known: Sequence[str]) -> None:
     """Raise `ConfigurationError` for a name that no streaming recognizer has, or one whose key is missing."""
     try:
-        check_name(name, settings.gcp_stt_language)
+        check_name(name, language=settings.gcp_stt_language, soniox_models=settings.soniox_models)
         settings.check_soniox(chosen=name.startswith(f"{SONIOX}/"))
     except ValueError as error:
         raise ConfigurationError(

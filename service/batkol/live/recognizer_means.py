@@ -7,8 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec import UNSET, UnsetType
+
+from batkol.errors import ConfigurationError
+
+MOST_RECOGNIZERS: Final = 8
+"""Streaming recognizers that a process may have in force: the preferred one and those of the order, each once."""
+LONGEST_NAME: Final = 80
+"""Characters that the name of a recognizer may have."""
 
 
 def in_order(first: str, order: Sequence[str], otherwise: str) -> tuple[str, ...]:
@@ -31,10 +39,19 @@ class RecognizerMeans:
     """Returns why this process cannot use a recognizer, a clause that names it and says what to do; "": it can."""
 
     def names(self, first: str | UnsetType = UNSET, order: Sequence[str] | UnsetType = UNSET) -> tuple[str, ...]:
-        """Return the recognizers of a file, in the order in which a call tries them."""
-        return in_order(
+        """Return the recognizers of a file, in the order in which a call tries them.
+
+        Raises `ConfigurationError` if they are too many.
+        """
+        names = in_order(
             self.first if first is UNSET else first, self.order if order is UNSET else order, self.otherwise
         )
+        if len(names) > MOST_RECOGNIZERS:
+            raise ConfigurationError(
+                f"recognition.recognizer and recognition.order name {len(names)} recognizers together, each once, with "
+                f"STT_RECOGNIZER or STT_RECOGNIZERS_ORDER for what the file leaves out; {MOST_RECOGNIZERS} are the most"
+            )
+        return names
 
     def lacking(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return a clause for each recognizer that this process cannot use."""

@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from batkol.errors import ConfigurationError
 from batkol.live import strict_document
-from batkol.live.recognizer_means import RecognizerMeans
+from batkol.live.recognizer_means import LONGEST_NAME, MOST_RECOGNIZERS, RecognizerMeans
 from batkol.live.source import TUNING
 from batkol.live.strict_document import content_revision
 from batkol.live.turn_tuning import TurnsDocument, TurnTuning
@@ -33,10 +33,9 @@ BOUNDS = {
     "endpointing.minimumSpeechMilliseconds": (0, 1000),
     "endpointing.preRollMilliseconds": (0, 1000),
 }
-MOST_RECOGNIZERS: Final = 8
 NO_MEANS: Final = RecognizerMeans()
 
-_RecognizerName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+_RecognizerName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
 _STAYS = "The service applied nothing of this change and keeps the last valid tuning; correct the file to try again."
 
 
@@ -115,7 +114,10 @@ def _rule(path: str) -> str | None:
     if bounds := BOUNDS.get(path):
         return f"{path} must be a whole number of milliseconds from {bounds[0]} to {bounds[1]}"
     if path.startswith("recognition.order"):
-        return f"recognition.order must be a list of at most {MOST_RECOGNIZERS} names of recognizers"
+        return (
+            f"recognition.order must be a list of at most {MOST_RECOGNIZERS} names of recognizers, each of 1 to "
+            f"{LONGEST_NAME} characters"
+        )
     if path == "recognition.recognizer":
-        return f"{path} must be the name of a recognizer, such as google-v1/default"
+        return f"{path} must be the name of a recognizer, such as google-v1/default, of 1 to {LONGEST_NAME} characters"
     return turn_rule(path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
+from batkol.live.recognizer_means import LONGEST_NAME
 from batkol.recognizers.google import languages
 
 GOOGLE_V1: Final = languages.API
@@ -14,19 +16,39 @@ SONIOX: Final = "soniox"
 APIS: Final = (GOOGLE_V1, SONIOX)
 """The first halves of the names that this service knows."""
 
-_SHAPE: Final = re.compile(r"[a-z0-9-]+/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MODEL: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_SHAPE: Final = re.compile(rf"[a-z0-9-]+/{_MODEL}")
 
 
-def check_name(name: str, language: str) -> None:
+def check_name(name: str, *, language: str, soniox_models: Sequence[str]) -> None:
     """Refuse a name that no recognizer of this service has. Raises `ValueError`, a sentence."""
     api, _, model = name.partition("/")
-    if not _SHAPE.fullmatch(name) or api not in APIS:
+    shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
+    if not _SHAPE.fullmatch(name) or api not in APIS or len(name) > LONGEST_NAME:
         known = ", ".join(f"{each}/MODEL" for each in APIS)
-        raise ValueError(f"{name[:80]!r} is no recognizer of this service; the names are {known}")
+        raise ValueError(
+            f"{shown} is no recognizer of this service; the names are {known}, of 1 to {LONGEST_NAME} characters"
+        )
     models = languages.known_models(language)
     if api == GOOGLE_V1 and models and model not in models:
         known = ", ".join(f"{GOOGLE_V1}/{each}" for each in sorted(models))
-        raise ValueError(f"{name[:80]!r} has no model for {language}; the recognizers of the language are {known}")
+        raise ValueError(f"{shown} has no model for {language}; the recognizers of the language are {known}")
+    if api == SONIOX and model not in soniox_models:
+        known = ", ".join(f"{SONIOX}/{each}" for each in soniox_models)
+        raise ValueError(
+            f"{shown} is no model of Soniox's that this process takes; the recognizers are {known}. If Soniox has the "
+            "model, add it to SONIOX_MODELS and restart the process"
+        )
+
+
+def check_soniox_model(model: str) -> None:
+    """Refuse what can be no model in a name. Raises `ValueError`, a clause."""
+    longest = LONGEST_NAME - len(f"{SONIOX}/")
+    if not re.fullmatch(_MODEL, model) or len(model) > longest:
+        raise ValueError(
+            f"{model[:longest]!r} can be no model: it must have 1 to {longest} letters, digits, dots, hyphens and "
+            "underscores, such as stt-rt-v5"
+        )
 
 
 def google_name(model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
@@ -9,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from batkol.environment import EnvironmentSettings, several
 from batkol.google_api.hosts import is_google
-from batkol.live.recognizer_means import in_order
+from batkol.live.recognizer_means import MOST_RECOGNIZERS, in_order
 from batkol.recognizers.google import phrases
 from batkol.recognizers.google.languages import model_of
 from batkol.recognizers.names import check_name, google_name
@@ -128,12 +129,24 @@ class RecognitionFields(EnvironmentSettings):
         """The streaming recognizer of a service that names none."""
         return google_name(model_of(self.gcp_stt_language, self.gcp_stt_model))
 
-    def check_recognizers(self) -> None:
-        """Refuse recognizers that there are not. Raises `ValueError`, a sentence."""
-        if self.stt_recognizer:
-            _check("STT_RECOGNIZER", self.stt_recognizer, self.gcp_stt_language)
-        for name in self.stt_recognizers_order:
-            _check("STT_RECOGNIZERS_ORDER", name, self.gcp_stt_language)
+    def check_recognizers(self, *, soniox_models: Sequence[str]) -> None:
+        """Refuse recognizers that there are not, and too many. Raises `ValueError`, a sentence."""
+        if len(self.stt_recognizers_order) > MOST_RECOGNIZERS:
+            raise ValueError(
+                f"STT_RECOGNIZERS_ORDER has {len(self.stt_recognizers_order)} names; {MOST_RECOGNIZERS} are the most"
+            )
+        if len(self.recognizers) > MOST_RECOGNIZERS:
+            raise ValueError(
+                f"STT_RECOGNIZER and STT_RECOGNIZERS_ORDER name {len(self.recognizers)} recognizers together; "
+                f"{MOST_RECOGNIZERS} are the most"
+            )
+        named = [("STT_RECOGNIZER", self.stt_recognizer)] if self.stt_recognizer else []
+        named += [("STT_RECOGNIZERS_ORDER", name) for name in self.stt_recognizers_order]
+        for variable, name in [*named, ("GCP_STT_MODEL", self.otherwise)]:
+            try:
+                check_name(name, language=self.gcp_stt_language, soniox_models=soniox_models)
+            except ValueError as error:
+                raise ValueError(f"{variable}: {error}") from None
 
     def check_rotation(self) -> None:
         """Refuse streams that would be replaced too late. Raises `ValueError`, a sentence."""
@@ -147,10 +160,3 @@ class RecognitionFields(EnvironmentSettings):
                 f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} is too late: Google ends a stream at {GOOGLE_LIMIT_S:g} s; "
                 "set it to 285"
             )
-
-
-def _check(variable: str, name: str, language: str) -> None:
-    try:
-        check_name(name, language)
-    except ValueError as error:
-        raise ValueError(f"{variable}: {error}") from None

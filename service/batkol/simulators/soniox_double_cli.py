@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
+from batkol.recognizers.soniox.wire import DEFAULT_MODEL
 from batkol.simulators import double_cli
 from batkol.simulators.google.control import serve_control
 from batkol.simulators.soniox.faults import SonioxFault
@@ -50,7 +51,9 @@ async def carry_out(options: SonioxDoubleOptions, console: Console) -> int:
             await serve_control(double, options.host, options.control_port, SonioxFault)
         )
         key = f"SONIOX_API_KEY={options.settings.api_key or 'any'}"
-        chosen = f"ENABLE_STREAMING_STT=true STT_RECOGNIZER=soniox/{options.settings.models[0]}"
+        models = options.settings.models
+        taken = "" if models == (DEFAULT_MODEL,) else f"SONIOX_MODELS={','.join(models)} "
+        chosen = f"ENABLE_STREAMING_STT=true {taken}STT_RECOGNIZER=soniox/{models[0]}"
         return (
             f"soniox double: {url}, control on http://{options.host}:{double_cli.bound(control)}",
             f"serve against it: {chosen} SONIOX_URL={url} {key} batkol serve",

@@ -6,6 +6,7 @@ its times count from the start of one RPC. `Transcript` is the same thing placed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +20,9 @@ MOST_WORDS: Final = 4000
 
 TAIL: Final = 3 * SAMPLE_RATE // 10
 """Samples (300 ms) before a word's end that are surely the word's own, if it is that long."""
+
+ROUNDING: Final = SAMPLE_RATE // 4
+"""A time that is wrong by up to 250 ms was rounded, or is one that a recognizer is not sure of."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -66,17 +70,47 @@ class Portion(msgspec.Struct, frozen=True):
     def within(self, sent: int) -> Portion:
         """Return the portion with its times inside the audio that was sent: no recognizer has heard more.
 
-        A call whose audio was committed up to a time that is still to come would be deaf until then.
+        A call whose audio was committed up to a time that is still to come would be deaf until then. So a time that
+        cannot be counts as none: the end is then that of the last word, and a word's end is where the next one begins.
+        A portion without any time that can be has no word times, and its end is a guess.
         """
-        if 0 <= self.end <= sent and all(0 <= word.start <= word.end <= sent for word in self.words):
+        if 0 <= self.end <= sent and _are_in_order(self.words, self.end, sent):
             return self
-        words = tuple(_word_within(word, sent) for word in self.words)
-        return msgspec.structs.replace(self, end=min(max(self.end, 0), sent), words=words)
+        ends = [word.end for word in self.words if 0 <= word.end <= sent + ROUNDING]
+        end, dated = self.end, self.dated
+        if not 0 <= end <= sent + ROUNDING or (ends and end + ROUNDING < min(ends)):  # its words lie behind it
+            end, dated = max(ends, default=sent), False
+        end = min(end, sent)
+        words = _in_order(self.words, end) if ends else ()
+        return msgspec.structs.replace(self, end=end, words=words, dated=dated)
 
 
-def _word_within(word: Word, sent: int) -> Word:
-    end = min(max(word.end, 0), sent)
-    return Word(word.text, min(max(word.start, 0), end), end)
+def _are_in_order(words: Sequence[Word], end: int, sent: int) -> bool:
+    """Whether no word has a time that cannot be, in a portion that ends there."""
+    before, most = 0, min(end + ROUNDING, sent)
+    for word in words:
+        if not 0 <= word.start <= word.end <= most or word.end < before - ROUNDING:
+            return False
+        before = word.end
+    return True
+
+
+def _in_order(words: Sequence[Word], end: int) -> tuple[Word, ...]:
+    """Return the words with times that can be, of a portion that ends there."""
+    before, until = 0, end
+    possible = []
+    for word in words:
+        possible.append(before - ROUNDING <= word.end <= end + ROUNDING)
+        before = max(before, word.end) if possible[-1] else before
+    ends = []
+    for word, can_be in zip(reversed(words), reversed(possible), strict=True):
+        ends.append(min(max(word.end, 0), end) if can_be else until)
+        until = max(0, min(word.start, ends[-1])) if can_be else until
+    placed: list[Word] = []
+    for word, can_be, until in zip(words, possible, reversed(ends), strict=True):
+        start = word.start if can_be or not placed else placed[-1].end
+        placed.append(Word(word.text, min(max(start, 0), until), until))
+    return tuple(placed)
 
 
 class Transcript(msgspec.Struct, frozen=True):

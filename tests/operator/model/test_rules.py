@@ -37,6 +37,10 @@ def twilio(url: str = PUBLIC, **more: Any) -> dict[str, Any]:
 NAME = "metadata.name: must begin with a letter"
 HEBREW = "spec.recognition.model: must be `default` or"
 SONIOX = "spec.recognition.soniox: must have the account when"
+HEBREW_NAMES = "spec.recognition: must name of Google's recognizers"
+SONIOX_NAMES = "spec.recognition: must name of Soniox's recognizers"
+TOO_MANY = "spec.recognition.order: must name at most 8 recognizers"
+EIGHT = [f"google-v1/model-{number}" for number in range(8)]
 PLAIN = "spec.recognition.insecure: may be true only when `endpoint` names a server"
 SHARE = "spec.streaming.rolloutPercent: must be specified when `mode` is Rollout"
 NO_SHARE = "spec.streaming.rolloutPercent: may not be specified when `mode` is not"
@@ -129,6 +133,20 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a", {"recognition": {"language": "HE", "model": "chirp"}}, HEBREW),
     ("a", {"recognition": {"recognizer": "soniox/stt-rt-v5"}}, SONIOX),
     ("a", {"recognition": {"order": ["google-v1/default", "soniox/stt-rt-v5"]}}, SONIOX),
+    ("a", {"recognition": {"recognizer": "google-v1/latest_long"}}, HEBREW_NAMES),
+    ("a", {"recognition": {"language": "iw", "order": ["google-v1/default", "google-v1/chirp"]}}, HEBREW_NAMES),
+    ("a", {"recognition": {"recognizer": "soniox/nonexistent", "soniox": {"apiKeySecretRef": KEY}}}, SONIOX_NAMES),
+    (
+        "a",
+        {
+            "recognition": {
+                "order": ["soniox/stt-rt-v6", "soniox/stt-rt-v5"],
+                "soniox": {"apiKeySecretRef": KEY, "models": ["stt-rt-v6"]},
+            }
+        },
+        SONIOX_NAMES,
+    ),
+    ("a", {"recognition": {"language": "en-US", "recognizer": "google-v1/default", "order": EIGHT}}, TOO_MANY),
     ("a", {"recognition": {"insecure": True}}, PLAIN),
     (
         "a",
@@ -441,6 +459,20 @@ TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("a-9", {"recognition": {"model": "command_and_search"}}),
     ("a", {"recognition": {"order": ["soniox/stt-rt-v5"], "soniox": {"apiKeySecretRef": KEY}}}),
+    (
+        "a",
+        {
+            "recognition": {
+                "recognizer": "soniox/stt-rt-v6",
+                "order": ["google-v1/command_and_search", "soniox/stt-rt-v5"],
+                "soniox": {"apiKeySecretRef": KEY, "models": ["stt-rt-v5", "stt-rt-v6"]},
+            }
+        },
+    ),
+    ("a", {"recognition": {"language": "en-US", "order": EIGHT}}),
+    ("a", {"recognition": {"language": "en-US", "recognizer": EIGHT[7], "order": EIGHT}}),
+    ("a", {"recognition": {"language": "en-US", "recognizer": "google-v1/default", "order": EIGHT[:7]}}),
+    ("a", {"recognition": {"language": "en-US", "recognizer": f"google-v1/{'m' * 70}"}}),
     ("a", {"recognition": {"language": "en-US", "model": "telephony"}}),
     ("a", {"recognition": {"language": "hen", "model": "telephony"}}),
     ("a", {"recognition": ENDPOINT}),
@@ -482,6 +514,23 @@ def test_this_process_refuses_it_with_the_same_words(name: str, spec: dict[str, 
 def test_what_is_in_order_passes_every_rule(name: str, spec: dict[str, Any]) -> None:
     assert list(complaints(defaulted(SCHEMA, document(name, **spec)))) == []
     assert VoiceAgent.read(document(name, **spec)).metadata.name == name
+
+
+@pytest.mark.parametrize("name", ["", "google-v1/", "azure/large", f"google-v1/{'m' * 71}", "soniox/a b"])
+def test_a_name_that_no_recognizer_can_have_is_refused_in_both_fields(name: str) -> None:
+    for field, value in (("recognizer", name), ("order", [name])):
+        wanted = document("a", recognition={"language": "en-US", field: value})
+        with pytest.raises(SpecError, match=f"recognition.{field}"):
+            VoiceAgent.read(copy.deepcopy(wanted))
+        assert any(one.startswith(f"spec.recognition.{field}") for one in complaints(defaulted(SCHEMA, wanted)))
+
+
+def test_an_order_has_at_most_eight_names() -> None:
+    wanted = document("a", recognition={"language": "en-US", "order": [*EIGHT, "google-v1/default"]})
+    with pytest.raises(SpecError, match=r"recognition.order"):
+        VoiceAgent.read(copy.deepcopy(wanted))
+
+    assert any(one.startswith("spec.recognition.order") for one in complaints(defaulted(SCHEMA, wanted)))
 
 
 @pytest.mark.parametrize("path", ["/srv/../tmp", "/./tmp", "/tmp/.", "/srv/..", "srv", "//tmp", "/srv/", "/"])

@@ -16,6 +16,7 @@ from batkol.settings import Settings
 from support.live.directory import following, rename_over, until
 
 DEFAULT, SEARCH, SONIOX = "google-v1/default", "google-v1/command_and_search", "soniox/stt-rt-v5"
+EIGHT = tuple(f"google-v1/model-{number}" for number in range(8))
 
 
 def means(**settings: Any) -> RecognizerMeans:
@@ -44,6 +45,15 @@ def flags(name: str) -> str:
         ({"stt_recognizer": DEFAULT}, {"order": [SEARCH]}, (DEFAULT, SEARCH)),
         ({"stt_recognizers_order": (SEARCH, DEFAULT)}, {"order": []}, (DEFAULT,)),
         ({"soniox_api_key": "a-key"}, {"order": [SONIOX, DEFAULT]}, (SONIOX, DEFAULT)),
+        (
+            {"soniox_api_key": "a-key", "soniox_models": ("stt-rt-v6",)},
+            {"recognizer": "soniox/stt-rt-v6"},
+            ("soniox/stt-rt-v6",),
+        ),
+        ({"gcp_stt_language": "en-US"}, {"order": EIGHT}, EIGHT),
+        ({"gcp_stt_language": "en-US"}, {"order": EIGHT, "recognizer": EIGHT[0]}, EIGHT),
+        ({"gcp_stt_language": "en-US"}, {"order": EIGHT[1:], "recognizer": EIGHT[0]}, EIGHT),
+        ({"gcp_stt_language": "en-US"}, {"recognizer": f"google-v1/{'m' * 70}"}, (f"google-v1/{'m' * 70}",)),
     ],
 )
 def test_what_the_file_leaves_out_is_the_process_setting(
@@ -62,6 +72,12 @@ def test_what_the_file_leaves_out_is_the_process_setting(
         ("google-v1/chirp_3", "'google-v1/chirp_3' has no model for he-IL"),
         ("azure/large", "'azure/large' is no recognizer of this service; the names are google-v1/MODEL, soniox/MODEL"),
         ("soniox", "'soniox' is no recognizer of this service"),
+        (
+            "soniox/nonexistent",
+            "'soniox/nonexistent' is no model of Soniox's that this process takes; the recognizers are "
+            f"{SONIOX}. If Soniox has the model, add it to SONIOX_MODELS and restart the process",
+        ),
+        (f"google-v1/{'m' * 71}", f"'google-v1/{'m' * 70}…' is no recognizer of this service"),
     ],
 )
 def test_a_name_that_the_process_cannot_use_is_named_with_what_to_do(name: str, why: str) -> None:
@@ -78,6 +94,16 @@ def test_a_name_that_the_process_cannot_use_is_named_with_what_to_do(name: str, 
         ({"order": DEFAULT}, "recognition.order must be a list of at most 8 names of recognizers"),
         ({"order": [DEFAULT] * 9}, "recognition.order must be a list of at most 8 names of recognizers"),
         ({"order": [7]}, "recognition.order must be a list of at most 8 names of recognizers"),
+        ({"order": [""]}, "recognition.order must be a list of at most 8 names of recognizers, each of 1 to 80 char"),
+        ({"order": [f"google-v1/{'m' * 71}"]}, "recognition.order must be a list of at most 8 names of recognizers"),
+        (
+            {"recognizer": f"google-v1/{'m' * 71}"},
+            "recognition.recognizer must be the name of a recognizer, such as google-v1/default, of 1 to 80 characters",
+        ),
+        (
+            {"recognizer": DEFAULT, "order": EIGHT},
+            "recognition.recognizer and recognition.order name 9 recognizers together",
+        ),
     ],
 )
 def test_what_can_be_no_name_refuses_the_file(given: dict[str, Any], rule: str) -> None:
@@ -85,6 +111,37 @@ def test_what_can_be_no_name_refuses_the_file(given: dict[str, Any], rule: str) 
         parse_tuning(document(**given).encode(), Tuning())
 
     assert f"tuning.json: {rule}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "given"),
+    [
+        ({"stt_recognizers_order": EIGHT}, {"recognizer": DEFAULT}),
+        ({"stt_recognizer": DEFAULT}, {"order": EIGHT}),
+    ],
+)
+def test_nor_may_a_file_and_the_process_setting_together_name_more_than_eight(
+    environment: dict[str, Any], given: dict[str, Any]
+) -> None:
+    own = means(gcp_stt_language="en-US", **environment)
+    with pytest.raises(ConfigurationError) as refused:
+        parse_tuning(document(**given).encode(), Tuning(), own)
+
+    assert "name 9 recognizers together, each once, with STT_RECOGNIZER or STT_RECOGNIZERS_ORDER for what the file" in (
+        str(refused.value)
+    )
+
+
+async def test_a_model_that_soniox_may_not_have_leaves_the_recognizers_as_they_were(tmp_path: Path) -> None:
+    own = means(soniox_api_key="a-key")
+    (tmp_path / "tuning.json").write_text(document(order=[SONIOX, DEFAULT]))
+
+    async with following(tmp_path, means=own) as live:
+        rename_over(tmp_path / "tuning.json", document(revision="8", batch=300, order=["soniox/nonexistent", DEFAULT]))
+        await until(lambda: live.status().refusals)
+
+        assert (live.tuning.batch_ms, live.tuning.recognizers) == (300, (SONIOX, DEFAULT))
+        assert "'soniox/nonexistent' is no model of Soniox's" in live.status().refusals[0].why
 
 
 async def test_names_that_cannot_be_used_leave_the_recognizers_as_they_were_and_the_numbers_apply(

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from batkol.answers import UNREADABLE
+from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.recognizers.soniox import errors, wire
 from batkol.recognizers.soniox.portions import PortionReader
 from batkol.recognizers.streaming.connection import ConnectionEnded
@@ -71,6 +72,7 @@ class SonioxConnection:
         self._socket = socket
         self._endpoint = endpoint
         self._portions = PortionReader()
+        self._written = 0  # samples
         self._finished = False
         self._dead: SpeechError | None = None
         self._heard_at = self._written_at = self._loop.time()
@@ -78,6 +80,7 @@ class SonioxConnection:
 
     async def write(self, audio: bytes) -> None:
         self._written_at = self._loop.time()
+        self._written += len(audio)
         await self._send(audio)
 
     async def flush(self) -> None:
@@ -106,7 +109,7 @@ class SonioxConnection:
             raise errors.ended(response, key=self._endpoint.key)
         if wire.is_too_large(response):
             raise errors.too_large()
-        portions = self._portions.read(response)
+        portions = self._portions.read(response, sent_ms=self._written // SAMPLES_PER_MS)
         self._finished = response.finished
         return portions if portions or not self._finished else None
 

@@ -8,12 +8,14 @@ then once, whole.
 Times are not always in order: a token may end before the one before it, or have no time (livekit/agents, pull request
 6976). Audio is committed by time, so a word never lies before what is final already, and a word without a time ends as
 long before the next time as its letters take.
+
+No time may lie behind the audio that was sent: every word after it would have to lie there as well, where no utterance
+is. A time that cannot be is no time, and a figure of the whole message that cannot be is not believed.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
@@ -32,6 +34,12 @@ _LETTER_MS: Final = 80
 _OVER_MS: Final = 600
 """Silence after which a final word is whole: no second half of it will come. One message without that half does not
 show silence, for what is not final may be missing once."""
+
+_ROUNDING_MS: Final = 100
+"""A time that lies so little behind the audio was rounded, and is right."""
+
+_UNHEARD_MS: Final = 200
+"""The newest audio that was sent: where Soniox does not say how much it has heard, it has not heard this."""
 
 
 class _OpenWord:
@@ -56,21 +64,20 @@ class WordJoiner:
         self.open: _OpenWord | None = None
         self.reached: int = 0
         """The end of the last word, in milliseconds; no word begins before it."""
-        self.heard: float = math.inf
-        """The end of the audio that Soniox has heard, in milliseconds; no word ends behind it."""
+        self.heard: int = 0
+        """The end of the audio that Soniox may have heard, in milliseconds; no word ends behind it."""
         if before is not None:
             begun = before.open
             self.open = None if begun is None else _OpenWord(begun.text, begun.start, begun.end)
             self.reached, self.heard = before.reached, before.heard
 
-    def add(self, token: SonioxToken, until: int) -> None:
-        """Add a token that is no marker. Without a time it ends at `until`, in milliseconds."""
-        text = token.text
+    def add(self, text: str, start: int | None, end: int) -> None:
+        """Add the text of a token that is no marker, with its times in milliseconds."""
         pieces = text.split()
         if not pieces or text[0].isspace():
             self.close()
-        start = self.reached if token.start_ms is None else self.within(token.start_ms)
-        end = self.within(until if token.end_ms is None else token.end_ms)
+        start = self.reached if start is None else min(start, self.heard)
+        end = min(end, self.heard)
         for number, piece in enumerate(pieces):
             if number:
                 self.close()
@@ -90,10 +97,6 @@ class WordJoiner:
             self.open.text += piece
             self.open.end = max(self.open.end, end)
 
-    def within(self, ms: float) -> int:
-        """Return the time, within the audio that was heard."""
-        return int(min(ms, self.heard))
-
     def close(self) -> None:
         """The word is over. A mark without a letter or a digit is none."""
         begun, self.open = self.open, None
@@ -110,36 +113,54 @@ class WordJoiner:
 class PortionReader:
     """One per session: reads its messages, in their order."""
 
-    __slots__ = ("_alone", "_final", "_shown")
+    __slots__ = ("_alone", "_final", "_heard", "_shown")
 
     def __init__(self) -> None:
         self._final = WordJoiner()
+        self._heard = 0  # milliseconds of audio that Soniox says it has heard
         self._alone = False  # nothing in the last message was not final
         self._shown = 0  # words of the newest interim that are not final
 
-    def read(self, response: SonioxResponse) -> list[Portion]:
-        """Return a message's final, if it has one, and then its interim, if there is something to say."""
+    def read(self, response: SonioxResponse, *, sent_ms: int) -> list[Portion]:
+        """Return a message's final, if it has one, and then its interim, if there is something to say.
+
+        `sent_ms`: the audio of the session that was sent so far, in milliseconds.
+        """
         final = self._final
-        final.heard = response.heard_ms or math.inf
+        heard = self._hear(response, sent_ms)
+        settled_ms = _possible(response.final_ms, final.heard)
         marked = response.finished
-        rest = [token for token in response.tokens if not token.is_final]
-        settled = [token for token in response.tokens if token.is_final]
-        for token, until in _dated(settled, response.final_ms):
-            if token.text in MARKERS:
+        tokens = [token for token in response.tokens if token.text]
+        rest = [token for token in tokens if not token.is_final]
+        settled = [token for token in tokens if token.is_final]
+        for text, start, end in _dated(settled, limit=final.heard, until=settled_ms or heard):
+            if text in MARKERS:
                 marked = True
                 final.close()
             else:
-                final.add(token, until)
+                final.add(text, start, end)
         if response.finished:
             final.close()
         elif self._alone and not rest:
-            final.close_after(response.heard_ms)
+            final.close_after(self._heard)
         self._alone = not rest
-        portions = self._settled(response, marked=marked)
-        interim = self._interim(rest, response.heard_ms)
+        portions = self._settled(settled_ms or 0, marked=marked)
+        interim = self._interim(rest, heard)
         return portions if interim is None else [*portions, interim]
 
-    def _settled(self, response: SonioxResponse, *, marked: bool) -> list[Portion]:
+    def _hear(self, response: SonioxResponse, sent_ms: int) -> int:
+        """Note how much audio Soniox has heard; return the end of it, or a guess where the message does not say it.
+
+        What was heard once stays heard. Where the message does not say it, a word may end as late as the audio.
+        """
+        said = _possible(response.heard_ms, sent_ms)
+        if said:
+            self._heard = self._final.heard = max(self._heard, said)
+            return self._heard
+        self._final.heard = sent_ms
+        return max(self._heard, sent_ms - _UNHEARD_MS)
+
+    def _settled(self, settled_ms: int, *, marked: bool) -> list[Portion]:
         words, self._final.words = self._final.words, []
         if not words and not (marked and self._shown):
             return []
@@ -147,30 +168,44 @@ class PortionReader:
         self._shown = 0 if marked else max(0, self._shown - len(words))
         if marked:
             final = self._final
-            final.reached = max(final.reached, final.within(response.final_ms))
+            final.reached = max(final.reached, settled_ms)
             end = max(end, final.reached * SAMPLES_PER_MS)
         return [Portion(text=_text(words), end=end, final=True, words=tuple(words))]
 
-    def _interim(self, rest: Sequence[SonioxToken], heard_ms: int) -> Portion | None:
+    def _interim(self, rest: Sequence[SonioxToken], heard: int) -> Portion | None:
         joiner = WordJoiner(self._final)
-        for token, until in _dated(rest, heard_ms):
-            joiner.add(token, until)
+        for text, start, end in _dated(rest, limit=joiner.heard, until=heard):
+            joiner.add(text, start, end)
         joiner.close()
         words = joiner.words
         if not words and not self._shown:
             return None
         self._shown = len(words)
-        end = max(heard_ms * SAMPLES_PER_MS, words[-1].end if words else 0)
+        end = max(self._heard * SAMPLES_PER_MS, words[-1].end if words else 0)
         return Portion(text=_text(words), end=end, final=False, words=tuple(words))
 
 
-def _dated(tokens: Sequence[SonioxToken], until: int) -> Iterator[tuple[SonioxToken, int]]:
-    """Return each token with the time by which it is over if it has none: well before the next one that has one."""
+def _possible(ms: float | None, limit: int) -> int | None:
+    """Return the time, at most `limit`; None if there is none, or if it cannot be: no comparison holds for NaN."""
+    return min(int(ms), limit) if ms is not None and 0 <= ms <= limit + _ROUNDING_MS else None
+
+
+def _dated(tokens: Sequence[SonioxToken], *, limit: int, until: int) -> list[tuple[str, int | None, int]]:
+    """Return the text of each token, its start if it has one, and its end.
+
+    A token without a time is over well before the next one that has one, and the last one by `until`.
+    """
     dated = []
     for token in reversed(tokens):
-        dated.append((token, until))
-        until = until - len(token.text) * _LETTER_MS if token.start_ms is None else token.start_ms
-    return reversed(dated)
+        start, end = _possible(token.start_ms, limit), _possible(token.end_ms, limit)
+        if start is not None and end is not None and start > end:
+            start = None  # a word lies where it ends
+        until = until if end is None else end
+        dated.append((token.text, start, until))
+        letters = 0 if token.text in MARKERS else len(token.text)
+        until = until - letters * _LETTER_MS if start is None else start
+    dated.reverse()
+    return dated
 
 
 def _text(words: Sequence[Word]) -> str:

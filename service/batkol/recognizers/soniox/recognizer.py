@@ -19,12 +19,10 @@ from batkol.recognizers.soniox.connection import (
     open_session,
 )
 from batkol.recognizers.soniox.errors import REASONS, refused
-from batkol.recognizers.soniox.wire import SESSIONS, SONIOX_URL, soniox_language, start_message
+from batkol.recognizers.soniox.wire import DEFAULT_MODEL, SESSIONS, SONIOX_URL, soniox_language, start_message
 from batkol.recognizers.streaming.connection import ConnectionEnded
 from batkol.recognizers.streaming.quota import StreamQuota
 from batkol.recognizers.streaming.traits import Traits
-
-DEFAULT_MODEL: Final = "stt-rt-v5"
 
 LIMIT_S: Final = 300 * 60.0
 """Seconds for which Soniox lets a session live."""

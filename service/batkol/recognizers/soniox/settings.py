@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
-from batkol.environment import EnvironmentSettings
-from batkol.recognizers.soniox.wire import SESSIONS, SONIOX_URL
+from batkol.environment import EnvironmentSettings, several
+from batkol.recognizers.names import check_soniox_model
+from batkol.recognizers.soniox.wire import DEFAULT_MODEL, SESSIONS, SONIOX_URL
 from batkol.urls import check_http
 
 
@@ -20,11 +22,28 @@ class SonioxFields(EnvironmentSettings):
     soniox_url: str = Field(
         SONIOX_URL, description="WebSocket of Soniox: a region of Soniox's, or the Soniox double on this machine."
     )
+    soniox_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (DEFAULT_MODEL,),
+        description="Real-time models of Soniox that names of recognizers may have behind `soniox/`, separated by "
+        "commas.",
+    )
     soniox_max_streams: int = Field(
         SESSIONS,
         ge=0,
         description="Sessions with Soniox that this pod may hold at once, its share of the account's 10; 0: no limit.",
     )
+
+    @field_validator("soniox_models", mode="before")
+    @classmethod
+    def _models(cls, value: object) -> object:
+        return several(value) or (DEFAULT_MODEL,)
+
+    @field_validator("soniox_models")
+    @classmethod
+    def _each_a_model(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for model in value:
+            check_soniox_model(model)
+        return value
 
     @field_validator("soniox_url")
     @classmethod

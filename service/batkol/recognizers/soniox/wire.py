@@ -13,6 +13,7 @@ import msgspec
 from batkol.audio.mulaw import SAMPLE_RATE
 
 SONIOX_URL: Final = "wss://stt-rt.soniox.com/transcribe-websocket"
+DEFAULT_MODEL: Final = "stt-rt-v5"
 SESSIONS: Final = 10
 """Sessions that Soniox lets an account have at once, unless it was asked for more."""
 
@@ -25,36 +26,55 @@ MOST_CONTEXT: Final = 10_000
 
 
 class SonioxToken(msgspec.Struct, frozen=True):
-    """A piece of text, and where it was spoken. A marker has neither a time nor a meaning as text."""
+    """A piece of text, and where it was spoken. A marker has neither a time nor a meaning as text.
 
-    text: str
-    start_ms: int | None = None
-    end_ms: int | None = None
+    Times are milliseconds, perhaps with a fraction, and as Soniox sends them: `PortionReader` judges them.
+    """
+
+    written: str | None = msgspec.field(name="text")
+    start_ms: int | float | None = None
+    end_ms: int | float | None = None
     is_final: bool | None = None
+
+    @property
+    def text(self) -> str:
+        """Its text; of a token without any it is empty."""
+        return self.written or ""
 
 
 class SonioxResponse(msgspec.Struct, frozen=True):
     """One message of Soniox's: tokens, the last message of a session, or the error that ends it.
 
-    Soniox's SDK takes null for every figure and text that it may leave out, and so does this service.
+    Null is fine for every field here, and for every field of a token: it says the same as a field that is left out.
+    Soniox's SDK takes null for figures and for the error's texts alone.
     """
 
-    tokens: Sequence[SonioxToken] = ()
-    final_audio_proc_ms: int | None = None
-    total_audio_proc_ms: int | None = None
-    finished: bool = False
+    written: Sequence[SonioxToken] | None = msgspec.field(name="tokens", default=())
+    final_audio_proc_ms: int | float | None = None
+    total_audio_proc_ms: int | float | None = None
+    last: bool | None = msgspec.field(name="finished", default=False)
     error_code: int | None = None
     error_type: str | None = None
     error_message: str | None = None
 
     @property
-    def final_ms(self) -> int:
-        """Audio that is final."""
+    def tokens(self) -> Sequence[SonioxToken]:
+        """Its tokens."""
+        return self.written or ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is the last message of the session."""
+        return bool(self.last)
+
+    @property
+    def final_ms(self) -> int | float:
+        """Audio that is final, as Soniox says; 0 if it does not say."""
         return self.final_audio_proc_ms or 0
 
     @property
-    def heard_ms(self) -> int:
-        """Audio that was heard."""
+    def heard_ms(self) -> int | float:
+        """Audio that was heard, as Soniox says; 0 if it does not say."""
         return self.total_audio_proc_ms or 0
 
 

@@ -3,11 +3,14 @@
 SonioxFault(kind=SonioxFaultKind.ERROR, code=503, when=SonioxMoment.AUDIO, seconds=2.5)   every session ends in mid-word
 SonioxFault(kind=SonioxFaultKind.HALF_OPEN, when=SonioxMoment.AUDIO, seconds=3, sessions=(1,))   the first one is dead
 SonioxFault(kind=SonioxFaultKind.REFUSE, code=503, lasts_s=5)                             no socket opens for 5 s
+SonioxFault(kind=SonioxFaultKind.WRONG_TIMES, times_ms=1e9, totals_ms=None)               one message cannot be right
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from msgspec import UNSET, UnsetType
 
 from batkol.simulators.double_faults import DoubleFault, ErrorStatus, Number, Seconds, Times
 from batkol.simulators.soniox.rules import SonioxRefusalError
@@ -24,6 +27,7 @@ class SonioxFaultKind(StrEnum):
     SILENCE = "silence"  # all is well, but nothing is ever recognised
     SLOW_FINALS = "slow_finals"  # finalize and the end of the audio are answered after `latency_s`
     HELD_FINALS = "held_finals"  # finalize is not answered; tokens become final by their age, or at the end
+    WRONG_TIMES = "wrong_times"  # the next message with a final token has `times_ms` and `totals_ms`
 
 
 class SonioxMoment(StrEnum):
@@ -60,6 +64,10 @@ class SonioxFault(DoubleFault, frozen=True, kw_only=True):
     text: str = ""
     """Empty: Soniox's text for that code."""
     latency_s: Seconds = 0.0
+    times_ms: float | None | UnsetType = UNSET
+    """The start and end that every token of the message has, or null; absent: its own."""
+    totals_ms: float | None | UnsetType = UNSET
+    """What the message says was heard, and is final, or null; absent: what is true."""
 
     def __post_init__(self) -> None:
         """See `DoubleFault`; and a handshake is refused when the socket opens, or never."""

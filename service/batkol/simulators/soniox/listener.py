@@ -19,6 +19,7 @@ from batkol.simulators.soniox.rules import Pacing, Rate, SonioxRefusalError, Sta
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.simulators.soniox.tokens import END, FIN
 from batkol.simulators.soniox.transcript import SonioxTranscript
+from batkol.simulators.soniox.untidy import misdate
 
 _FOREVER = math.inf
 _FINALIZES_S = 10.0
@@ -56,6 +57,7 @@ class SonioxListener:
         self._settlings: deque[_Settling] = deque()
         self._silent = self._held = False
         self._slow_s: float | None = None
+        self._wrong: SonioxFault | None = None  # of the next message with a final token
         self._finishing = False
         self.stalled = False
         """Whether nothing is answered any more."""
@@ -198,6 +200,8 @@ class SonioxListener:
                 self._slow_s = fault.latency_s
             case SonioxFaultKind.HELD_FINALS:
                 self._held = True
+            case SonioxFaultKind.WRONG_TIMES:
+                self._wrong = fault
 
     # What goes out
 
@@ -234,7 +238,15 @@ class SonioxListener:
                 messages.append(self._transcript.last(self.samples))
         elif self._transcript.due <= now:
             messages += self._transcript.show(now)
+        self._misdate(messages)
         return messages
+
+    def _misdate(self, messages: Sequence[dict[str, Any]]) -> None:
+        """Let the first message with a final token have the times of the fault, if one has struck."""
+        wrong, final = self._wrong, (m for m in messages if any("end_ms" in t and t["is_final"] for t in m["tokens"]))
+        if wrong is not None and (message := next(final, None)) is not None:
+            misdate(message, times_ms=wrong.times_ms, totals_ms=wrong.totals_ms)
+            self._wrong = None
 
     def _idle_text(self) -> str:
         if self.start is None:

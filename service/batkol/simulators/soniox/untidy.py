@@ -12,6 +12,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec import UNSET, UnsetType
+
 from batkol.simulators.soniox.settings import SonioxDoubleSettings
 from batkol.voices.marked.voice import WORDS
 
@@ -71,3 +73,12 @@ class SonioxUntidiness:
                 back = draw.randrange(*BACK_MS, _STEP_MS) + token["end_ms"] - token["start_ms"]
                 token["start_ms"] = max(0, token["start_ms"] - back)
                 token["end_ms"] = max(token["start_ms"], token["end_ms"] - back)
+
+
+def misdate(message: dict[str, Any], *, times_ms: float | None | UnsetType, totals_ms: float | None | UnsetType) -> None:
+    """Give a message times that cannot be; what is `UNSET` stays. A marker has no time."""
+    for token in message["tokens"] if times_ms is not UNSET else ():
+        if "end_ms" in token:
+            token["start_ms"] = token["end_ms"] = times_ms
+    if totals_ms is not UNSET:
+        message["final_audio_proc_ms"] = message["total_audio_proc_ms"] = totals_ms

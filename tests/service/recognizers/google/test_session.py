@@ -1,9 +1,12 @@
 """A session over gRPC: audio out, results in, opening and closing. See also `test_session_*`."""
 
 import asyncio
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
+from google.cloud.speech_v1p1beta1.types import cloud_speech
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
@@ -192,6 +195,48 @@ async def test_results_are_placed_on_the_calls_own_time_line() -> None:
             ("מה", 9120, 9200, False),
         ]
         assert rig.session.committed_to == 9120
+
+
+HOURS = 10**9
+"""Milliseconds: a time that no call has."""
+
+
+def _words(final: Any, *times: tuple[str, int]) -> Any:
+    for text, end_ms in times:
+        end = timedelta(milliseconds=end_ms)
+        final.alternatives[0].words.append(cloud_speech.WordInfo(word=text, start_time=end, end_time=end))
+    return final
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        result("שלום", HOURS, final=True),
+        _words(result("שלום", HOURS, final=True), ("שלום", 500)),
+        _words(result("שלום", 600, final=True), ("שלום", HOURS)),
+        _words(result("שלום", HOURS, final=True), ("שלום", HOURS)),
+        _words(result("שלום", -HOURS, final=True), ("שלום", -HOURS)),
+    ],
+    ids=["end", "end-with-words", "word", "end-and-word", "negative"],
+)
+async def test_a_final_whose_times_cannot_be_takes_no_later_word_out_of_the_call(bad: Any) -> None:
+    """The word behind it was sent before Google answered: it lies before what a clamped time would have committed."""
+
+    async def answer(stream: ServedStream) -> None:
+        await stream.read_samples(SECOND)
+        await stream.say(bad)
+        await stream.say(_words(result(" מה", 900, final=True), ("מה", 900)))
+        await stream.read_to_end()
+
+    async with rigged(answer) as rig:
+        running = rig.run()
+        rig.speak(SECOND, flush=True)
+        await until(lambda: len(rig.heard) >= 2)
+        await rig.session.close()
+        await running
+
+        assert [(heard.text, heard.final) for heard in rig.heard] == [("שלום", True), ("מה", True)]
+        assert rig.session.committed_to <= SECOND
 
 
 async def test_a_callback_that_raises_loses_its_own_result_only() -> None:

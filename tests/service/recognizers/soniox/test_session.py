@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET, UnsetType
 
 from batkol.recognizers.streaming.errors import SpeechError
 from batkol.simulators.soniox.faults import SonioxFault, SonioxFaultKind, SonioxMoment
@@ -88,6 +89,32 @@ UNTIDY = msgspec.structs.replace(SETTINGS, untidy=True, revised=0.3)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 12))])
 async def test_tokens_that_change_their_mind_and_times_that_go_back_cost_no_word(seed: int) -> None:
     heard = await talk(AUDIO, settings=msgspec.structs.replace(UNTIDY, seed=seed))
+
+    assert _attributed(heard) == _SPOKEN
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "totals_ms"),
+    [
+        (1e9, None),
+        pytest.param(1e9, 0, marks=pytest.mark.nightly),
+        pytest.param(UNSET, 1e9, marks=pytest.mark.nightly),
+        pytest.param(-5000, -5000, marks=pytest.mark.nightly),
+        pytest.param(300.5, None, marks=pytest.mark.nightly),
+        pytest.param(None, None, marks=pytest.mark.nightly),
+    ],
+)
+async def test_a_message_whose_times_cannot_be_costs_no_word_of_the_session(
+    times_ms: float | None | UnsetType, totals_ms: float | None | UnsetType
+) -> None:
+    heard = await talk(AUDIO, _fault(SonioxFaultKind.WRONG_TIMES, times_ms=times_ms, totals_ms=totals_ms))
+
+    assert (heard.text, heard.failure) == (SAID, None)
+    assert len(heard.double.records) == 1
+
+
+async def test_a_message_whose_times_alone_cannot_be_moves_no_word_to_another_utterance() -> None:
+    heard = await talk(AUDIO, _fault(SonioxFaultKind.WRONG_TIMES, times_ms=1e9))
 
     assert _attributed(heard) == _SPOKEN
 

@@ -12,6 +12,27 @@ def test_the_defaults_are_soniox_itself_and_the_share_of_one_pod() -> None:
 
     assert fields.soniox_url == "wss://stt-rt.soniox.com/transcribe-websocket"
     assert (fields.soniox_api_key, fields.soniox_max_streams) == ("", 10)
+    assert fields.soniox_models == ("stt-rt-v5",)
+
+
+@pytest.mark.parametrize(
+    ("value", "models"),
+    [("", ("stt-rt-v5",)), ("stt-rt-v6", ("stt-rt-v6",)), ("stt-rt-v5, stt-rt-v6", ("stt-rt-v5", "stt-rt-v6"))],
+)
+def test_the_models_of_names_are_a_setting(
+    monkeypatch: pytest.MonkeyPatch, value: str, models: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("SONIOX_MODELS", value)
+
+    assert SonioxFields().soniox_models == models
+
+
+@pytest.mark.parametrize("model", ["soniox/stt-rt-v5", "my model", "-v5", "m" * 74])
+def test_what_can_be_no_model_of_a_name_is_refused(model: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SonioxFields(soniox_models=("m" * 73, model))
+
+    assert "can be no model: it must have 1 to 73 letters" in refusal(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from soniox.types.realtime import RealtimeEvent
 
 from batkol.answers import UNREADABLE
-from batkol.recognizers.soniox.wire import MOST_CONTEXT, parse, soniox_language, start_message
+from batkol.recognizers.soniox.wire import MOST_CONTEXT, is_too_large, parse, soniox_language, start_message
 
 
 def test_the_start_message_asks_for_mulaw_in_one_language_and_carries_no_key() -> None:
@@ -77,10 +77,7 @@ def test_whatever_the_sdk_reads_is_read(message: str) -> None:
         "[]",
         "{",
         b"\xff\xfe",
-        token(start_ms=300.5),
-        token(text=None),
         '{"tokens": [{}]}',
-        '{"tokens": null}',
         '{"tokens": {"text": "a"}}',
         '{"finished": "perhaps"}',
         '{"error_code": "none"}',
@@ -93,3 +90,27 @@ def test_what_the_sdk_does_not_read_is_unreadable(message: str | bytes) -> None:
         RealtimeEvent.validate_event(message)
     with pytest.raises(UNREADABLE):
         parse(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (token(start_ms=300.5, end_ms=420.25), [("א", 300.5, 420.25)]),
+        (token(text=None, start_ms=None), [("", None, None)]),
+        ('{"tokens": null, "finished": null, "error_code": null}', []),
+        (
+            '{"tokens": [{"text": "null"}], "finished": null, "final_audio_proc_ms": 1.5, "total_audio_proc_ms": 2.5}',
+            [("null", None, None)],
+        ),
+    ],
+)
+def test_null_and_a_fraction_are_read_in_every_field_though_the_sdk_does_not(
+    message: str, said: list[tuple[str, float | None, float | None]]
+) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        RealtimeEvent.validate_event(message)
+    ours = parse(message)
+
+    assert [(each.text, each.start_ms, each.end_ms) for each in ours.tokens] == said
+    assert (ours.finished, ours.error_code) == (False, None)
+    assert not is_too_large(ours)

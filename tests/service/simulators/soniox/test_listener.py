@@ -275,3 +275,17 @@ def test_finals_are_slow_or_held() -> None:
 
     assert (early, slow.final_text) == ("", f"{' '.join(FIRST)}<fin>")
     assert held.final_text == ""
+
+
+def test_the_next_message_with_a_final_token_has_times_that_cannot_be_and_no_other_one() -> None:
+    wrong = _struck(SonioxFaultKind.WRONG_TIMES, when=SonioxMoment.FIRST_AUDIO, times_ms=1e9, totals_ms=None)
+    wrong.speak(AUDIO.mulaw)
+    wrong.finish()
+    settled = [message for message in wrong.said if any(token["is_final"] for token in message["tokens"])]
+    totals = [message["total_audio_proc_ms"] for message in wrong.said]
+
+    assert len(settled) > 1
+    assert {token["end_ms"] for token in settled[0]["tokens"] if "end_ms" in token} == {1e9}
+    assert totals.count(None) == 1
+    assert settled[0]["total_audio_proc_ms"] is None
+    assert all(token.get("end_ms", 0) < 1e9 for message in settled[1:] for token in message["tokens"])
