@@ -339,6 +339,7 @@ VALUES = {  # one that works, for every field
     "FLEET_PEERS": "reception-fleet:8081,[::1]:8081",
     "STT_RECOGNIZER": "google-v1/default",
     "STT_RECOGNIZERS_ORDER": "google-v1/default",
+    "SONIOX_MODELS": "stt-rt-v5",
     "ANSWERER_URL": "http://llm:8000/v1",
     "ANSWERERS": '{"some": {"kind": "echo"}}',
     "VOICE_URL": "http://voice:8000/v1",

@@ -115,8 +115,8 @@ class Recognition(ResourcePart):
         ResourceRule(
             cel=f"!has(self.soniox) || !has(self.soniox.models) || ({_OF_SONIOX})",
             holds=lambda part: part.soniox is None or part.models_of("soniox") <= {*part.soniox.models},
-            message="must name of Soniox's recognizers those of `soniox.models` alone; a model that Soniox has is added "
-            "there",
+            message="must name of Soniox's recognizers those of `soniox.models` alone; add the model there if Soniox "
+            "has it",
         ),
         ResourceRule(
             cel="!has(self.recognizer) || !has(self.order) || self.recognizer in self.order || "

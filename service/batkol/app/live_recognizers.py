@@ -21,9 +21,7 @@ def recognizer_means(settings: Settings) -> RecognizerMeans:
 
     def why_not(name: str) -> str:
         try:
-            names.check_name(
-                name, language=settings.gcp_stt_language, soniox_models=settings.soniox_models
-            )
+            names.check_name(name, language=settings.gcp_stt_language, soniox_models=settings.soniox_models)
         except ValueError as error:
             return str(error)
         if name.startswith(f"{names.SONIOX}/") and not settings.soniox_api_key:

@@ -128,7 +128,10 @@ async def test_the_tables_are_printed_where_a_report_cannot_be_written_in_the_en
         (CompareOptions(source=Path("/"), html=Path("/proc/r.html")), r"/proc/r\.html cannot be written"),
         (CompareOptions(source=Path("/"), json=Path("r"), html=Path("./r")), "--json and --html are one file"),
         (CompareOptions(source=Path("/"), names=("soniox",)), "'soniox' is no recognizer of this service"),
-        (CompareOptions(source=Path("/"), names=("soniox/nonexistent",)), "'soniox/nonexistent' is no model of Soniox's"),
+        (
+            CompareOptions(source=Path("/"), names=("soniox/nonexistent",)),
+            "'soniox/nonexistent' is no model of Soniox's",
+        ),
         (CompareOptions(source=Path("/"), names=(f"google-v1/{'m' * 71}",)), "of 1 to 80 characters"),
         (CompareOptions(recordings=Path("/")), "there is no DATABASE_URL"),
     ],

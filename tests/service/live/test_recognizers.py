@@ -74,8 +74,10 @@ def test_what_the_file_leaves_out_is_the_process_setting(
         ("soniox", "'soniox' is no recognizer of this service"),
         (
             "soniox/nonexistent",
-            "'soniox/nonexistent' is no model of Soniox's that this process takes; the recognizers are "
-            f"{SONIOX}. If Soniox has the model, add it to SONIOX_MODELS and restart the process",
+            (
+                "'soniox/nonexistent' is no model of Soniox's that this process takes; the recognizers are "
+                f"{SONIOX}. If Soniox has the model, add it to SONIOX_MODELS and restart the process"
+            ),
         ),
         (f"google-v1/{'m' * 71}", f"'google-v1/{'m' * 70}…' is no recognizer of this service"),
     ],

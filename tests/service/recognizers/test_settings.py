@@ -41,8 +41,10 @@ def test_the_preferred_recognizer_comes_first_and_each_once(
         ("google-v1/latest_long", f"the recognizers of the language are {SEARCH}, {DEFAULT}"),
         (
             "soniox/nonexistent",
-            "'soniox/nonexistent' is no model of Soniox's that this process takes; the recognizers are "
-            "soniox/stt-rt-v5, soniox/stt-rt-v6. If Soniox has the model, add it to SONIOX_MODELS and restart",
+            (
+                "'soniox/nonexistent' is no model of Soniox's that this process takes; the recognizers are "
+                "soniox/stt-rt-v5, soniox/stt-rt-v6. If Soniox has the model, add it to SONIOX_MODELS and restart"
+            ),
         ),
         ("soniox/STT-RT-V5", "'soniox/STT-RT-V5' is no model of Soniox's"),
         (f"soniox/{'m' * 74}", f"soniox/{'m' * 73}…' is no recognizer of this service; the names are"),
@@ -94,7 +96,7 @@ def test_what_is_at_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch, variable
             "STT_RECOGNIZER and STT_RECOGNIZERS_ORDER name 9 recognizers together; 8 are the most",
         ),
         ({"GCP_STT_MODEL": "m" * 71}, "GCP_STT_MODEL: 'google-v1/m"),
-        ({"GCP_STT_MODEL": "my model"}, "GCP_STT_MODEL: 'google-v1/my model' is no recognizer of this service"),
+        ({"GCP_STT_MODEL": "my/model"}, "GCP_STT_MODEL: 'google-v1/my/model' is no recognizer of this service"),
     ],
 )
 def test_what_is_beyond_the_limit_is_refused(

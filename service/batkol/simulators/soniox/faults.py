@@ -64,9 +64,9 @@ class SonioxFault(DoubleFault, frozen=True, kw_only=True):
     text: str = ""
     """Empty: Soniox's text for that code."""
     latency_s: Seconds = 0.0
-    times_ms: float | None | UnsetType = UNSET
+    times_ms: float | UnsetType | None = UNSET
     """The start and end that every token of the message has, or null; absent: its own."""
-    totals_ms: float | None | UnsetType = UNSET
+    totals_ms: float | UnsetType | None = UNSET
     """What the message says was heard, and is final, or null; absent: what is true."""
 
     def __post_init__(self) -> None:

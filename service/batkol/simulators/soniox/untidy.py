@@ -75,7 +75,9 @@ class SonioxUntidiness:
                 token["end_ms"] = max(token["start_ms"], token["end_ms"] - back)
 
 
-def misdate(message: dict[str, Any], *, times_ms: float | None | UnsetType, totals_ms: float | None | UnsetType) -> None:
+def misdate(
+    message: dict[str, Any], *, times_ms: float | UnsetType | None, totals_ms: float | UnsetType | None
+) -> None:
     """Give a message times that cannot be; what is `UNSET` stays. A marker has no time."""
     for token in message["tokens"] if times_ms is not UNSET else ():
         if "end_ms" in token:

@@ -37,7 +37,6 @@ def _read(reader: PortionReader, answer: dict[str, Any], sent: int) -> list[Port
     return [portion.within(sent) for portion in portions]
 
 
-
 @few_by_day(150)
 @given(st.lists(st.tuples(ANSWER, st.integers(0, 16_000)), min_size=1, max_size=5))
 @example([({"tokens": [{"text": "א", "start_ms": -900, "end_ms": -100, "is_final": True}], "finished": True}, 0)])

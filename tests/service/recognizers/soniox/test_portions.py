@@ -215,7 +215,9 @@ def test_a_total_that_cannot_be_makes_no_two_words_of_one() -> None:
 
 
 def test_a_start_behind_its_end_counts_as_none() -> None:
-    (final,) = _read(PortionReader(), _response([("שלום", 880, 600), (" מה", 700, 860)], marker="<fin>", heard=900, settled=900))
+    (final,) = _read(
+        PortionReader(), _response([("שלום", 880, 600), (" מה", 700, 860)], marker="<fin>", heard=900, settled=900)
+    )
 
     assert final.words == (_word("שלום", 0, 600), _word("מה", 700, 860))
 

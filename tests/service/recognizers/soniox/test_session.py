@@ -105,7 +105,7 @@ async def test_tokens_that_change_their_mind_and_times_that_go_back_cost_no_word
     ],
 )
 async def test_a_message_whose_times_cannot_be_costs_no_word_of_the_session(
-    times_ms: float | None | UnsetType, totals_ms: float | None | UnsetType
+    times_ms: float | UnsetType | None, totals_ms: float | UnsetType | None
 ) -> None:
     heard = await talk(AUDIO, _fault(SonioxFaultKind.WRONG_TIMES, times_ms=times_ms, totals_ms=totals_ms))
 

@@ -172,8 +172,8 @@ async def test_no_vendor_has_heard_more_than_was_sent() -> None:
     stream.finish()
     await stream.run()
 
-    right = (Word("כן", 0, 400), Word("לא", 600, 600), Word("תודה", 700, 1600))
-    assert listener.heard == [[Portion(text="כן לא תודה", end=1600, final=True, words=right), WORD]]
+    right = (Word("כן", 0, 400), Word("לא", 600, 600), Word("תודה", 600, 600))
+    assert listener.heard == [[Portion(text="כן לא תודה", end=600, final=True, words=right, dated=False), WORD]]
 
 
 async def test_an_end_that_was_not_asked_for_is_a_fault_and_one_that_does_not_come_is_one() -> None:
