@@ -16,6 +16,9 @@ SONIOX: Final = "soniox"
 APIS: Final = (GOOGLE_V1, SONIOX)
 """The first halves of the names that this service knows."""
 
+LONGEST_MODEL: Final = LONGEST_NAME - len(f"{SONIOX}/")
+"""Characters that a model of Soniox's may have."""
+
 _MODEL: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _SHAPE: Final = re.compile(rf"[a-z0-9-]+/{_MODEL}")
 
@@ -43,10 +46,9 @@ def check_name(name: str, *, language: str, soniox_models: Sequence[str]) -> Non
 
 def check_soniox_model(model: str) -> None:
     """Refuse what can be no model in a name. Raises `ValueError`, a clause."""
-    longest = LONGEST_NAME - len(f"{SONIOX}/")
-    if not re.fullmatch(_MODEL, model) or len(model) > longest:
+    if not re.fullmatch(_MODEL, model) or len(model) > LONGEST_MODEL:
         raise ValueError(
-            f"{model[:longest]!r} can be no model: it must have 1 to {longest} letters, digits, dots, hyphens and "
+            f"{model[:LONGEST_MODEL]!r} can be no model: it must have 1 to {LONGEST_MODEL} letters, digits, dots, hyphens and "
             "underscores, such as stt-rt-v5"
         )
 

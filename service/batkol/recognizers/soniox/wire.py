@@ -38,7 +38,7 @@ class SonioxToken(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Its text; of a token without any it is empty."""
+        """The text; empty if Soniox sent none."""
         return self.written or ""
 
 
@@ -59,7 +59,7 @@ class SonioxResponse(msgspec.Struct, frozen=True):
 
     @property
     def tokens(self) -> Sequence[SonioxToken]:
-        """Its tokens."""
+        """The tokens; none if Soniox sent null."""
         return self.written or ()
 
     @property

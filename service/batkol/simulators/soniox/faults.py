@@ -67,7 +67,7 @@ class SonioxFault(DoubleFault, frozen=True, kw_only=True):
     times_ms: float | UnsetType | None = UNSET
     """The start and end that every token of the message has, or null; absent: its own."""
     totals_ms: float | UnsetType | None = UNSET
-    """What the message says was heard, and is final, or null; absent: what is true."""
+    """The totals of the message, of what was heard and of what is final, or null; absent: the true ones."""
 
     def __post_init__(self) -> None:
         """See `DoubleFault`; and a handshake is refused when the socket opens, or never."""
