@@ -48,8 +48,8 @@ def check_soniox_model(model: str) -> None:
     """Refuse what can be no model in a name. Raises `ValueError`, a clause."""
     if not re.fullmatch(_MODEL, model) or len(model) > LONGEST_MODEL:
         raise ValueError(
-            f"{model[:LONGEST_MODEL]!r} can be no model: it must have 1 to {LONGEST_MODEL} letters, digits, dots, hyphens and "
-            "underscores, such as stt-rt-v5"
+            f"{model[:LONGEST_MODEL]!r} can be no model: it must have 1 to {LONGEST_MODEL} letters, digits, dots, "
+            "hyphens and underscores, such as stt-rt-v5"
         )
 
 
