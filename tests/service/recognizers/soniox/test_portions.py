@@ -214,6 +214,13 @@ def test_a_total_that_cannot_be_makes_no_two_words_of_one() -> None:
     assert final.text == "שלום"
 
 
+def test_a_time_before_the_beginning_counts_as_none() -> None:
+    pieces: list[Piece] = [("שלום", -900, -600), (" מה", 700, 860)]
+    (final,) = _read(PortionReader(), _response(pieces, marker="<fin>", heard=900, settled=900))
+
+    assert final.words == (_word("שלום", 0, 700), _word("מה", 700, 860))
+
+
 def test_a_start_behind_its_end_counts_as_none() -> None:
     (final,) = _read(
         PortionReader(), _response([("שלום", 880, 600), (" מה", 700, 860)], marker="<fin>", heard=900, settled=900)
