@@ -33,6 +33,7 @@ async def operated(installation: Installation) -> Installation:
     return installation
 
 
+NAMES = [f"google-v1/model-{number}" for number in range(8)]
 KNOCK = {"name": "knock", "url": "https://door.example"}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "batchMilliseconds": ({"recognition": {"batchMilliseconds": 5}}, "greater than or equal to 20"),
@@ -43,6 +44,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "without a query or a fragment",
     ),
     "rollout": ({"streaming": {"mode": "Rollout"}}, "rolloutPercent"),
+    "no model of Soniox's": (
+        {"recognition": {"recognizer": "soniox/nonexistent", "soniox": {"apiKeySecretRef": {"name": "n", "key": "k"}}}},
+        "must name of Soniox's recognizers those of `soniox.models` alone",
+    ),
+    "no model for Hebrew": (
+        {"recognition": {"order": ["google-v1/default", "google-v1/chirp"]}},
+        "must name of Google's recognizers `google-v1/default` and `google-v1/command_and_search` alone",
+    ),
+    "a ninth recognizer": (
+        {"recognition": {"language": "en-US", "recognizer": "google-v1/default", "order": NAMES}},
+        "must name at most 8 recognizers",
+    ),
     "scaling": ({"scaling": {"replicas": 2, "minReplicas": 1, "maxReplicas": 3}}, "replicas"),
     "both flags": (
         {
