@@ -34,6 +34,7 @@ async def operated(installation: Installation) -> Installation:
 
 
 NAMES = [f"google-v1/model-{number}" for number in range(8)]
+ACCOUNT = {"name": "soniox", "key": "api-key"}
 KNOCK = {"name": "knock", "url": "https://door.example"}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "batchMilliseconds": ({"recognition": {"batchMilliseconds": 5}}, "greater than or equal to 20"),
@@ -45,7 +46,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rollout": ({"streaming": {"mode": "Rollout"}}, "rolloutPercent"),
     "no model of Soniox's": (
-        {"recognition": {"recognizer": "soniox/nonexistent", "soniox": {"apiKeySecretRef": {"name": "n", "key": "k"}}}},
+        {"recognition": {"recognizer": "soniox/nonexistent", "soniox": {"apiKeySecretRef": ACCOUNT}}},
         "must name of Soniox's recognizers those of `soniox.models` alone",
     ),
     "no model for Hebrew": (
