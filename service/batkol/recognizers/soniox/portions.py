@@ -16,7 +16,7 @@ is. A time that cannot be is no time, and a figure of the whole message that can
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.recognizers.soniox.wire import SonioxResponse, SonioxToken
@@ -40,6 +40,14 @@ _ROUNDING_MS: Final = 100
 
 _UNHEARD_MS: Final = 200
 """The newest audio that was sent: where Soniox does not say how much it has heard, it has not heard this."""
+
+
+class _Dated(NamedTuple):
+    """The text of a token with its start, if that is known, and its end. Times in milliseconds."""
+
+    text: str
+    start: int | None
+    end: int
 
 
 class _OpenWord:
@@ -113,11 +121,12 @@ class WordJoiner:
 class PortionReader:
     """One per session: reads its messages, in their order."""
 
-    __slots__ = ("_alone", "_final", "_heard", "_shown")
+    __slots__ = ("_alone", "_final", "_heard", "_rest", "_shown")
 
     def __init__(self) -> None:
         self._final = WordJoiner()
         self._heard = 0  # milliseconds of audio that Soniox says it has heard
+        self._rest: list[_Dated] = []  # the tokens of the last message that were not final
         self._alone = False  # nothing in the last message was not final
         self._shown = 0  # words of the newest interim that are not final
 
@@ -133,7 +142,7 @@ class PortionReader:
         tokens = [token for token in response.tokens if token.text]
         rest = [token for token in tokens if not token.is_final]
         settled = [token for token in tokens if token.is_final]
-        for text, start, end in _dated(settled, limit=final.heard, until=settled_ms or heard):
+        for text, start, end in _dated(settled, limit=final.heard, until=settled_ms or heard, before=self._rest):
             if text in MARKERS:
                 marked = True
                 final.close()
@@ -145,7 +154,8 @@ class PortionReader:
             final.close_after(self._heard)
         self._alone = not rest
         portions = self._settled(settled_ms or 0, marked=marked)
-        interim = self._interim(rest, heard)
+        self._rest = _dated(rest, limit=final.heard, until=heard, before=self._rest[len(settled) :])
+        interim = self._interim()
         return portions if interim is None else [*portions, interim]
 
     def _hear(self, response: SonioxResponse, sent_ms: int) -> int:
@@ -172,9 +182,9 @@ class PortionReader:
             end = max(end, final.reached * SAMPLES_PER_MS)
         return [Portion(text=_text(words), end=end, final=True, words=tuple(words))]
 
-    def _interim(self, rest: Sequence[SonioxToken], heard: int) -> Portion | None:
+    def _interim(self) -> Portion | None:
         joiner = WordJoiner(self._final)
-        for text, start, end in _dated(rest, limit=joiner.heard, until=heard):
+        for text, start, end in self._rest:
             joiner.add(text, start, end)
         joiner.close()
         words = joiner.words
@@ -190,18 +200,21 @@ def _possible(ms: float | None, limit: int) -> int | None:
     return min(int(ms), limit) if ms is not None and 0 <= ms <= limit + _ROUNDING_MS else None
 
 
-def _dated(tokens: Sequence[SonioxToken], *, limit: int, until: int) -> list[tuple[str, int | None, int]]:
-    """Return the text of each token, its start if it has one, and its end.
+def _dated(tokens: Sequence[SonioxToken], *, limit: int, until: int, before: Sequence[_Dated]) -> list[_Dated]:
+    """Return the tokens with times that can be.
 
-    A token without a time is over well before the next one that has one, and the last one by `until`.
+    A token without a time has the one that it had in the message `before`. Without that it is over well before the next
+    one that has one, and the last one by `until`.
     """
     dated = []
-    for token in reversed(tokens):
+    for number, token in reversed([*enumerate(tokens)]):
         start, end = _possible(token.start_ms, limit), _possible(token.end_ms, limit)
         if start is not None and end is not None and start > end:
             start = None  # a word lies where it ends
+        if end is None and number < len(before) and before[number].text == token.text:
+            _, start, end = before[number]
         until = until if end is None else end
-        dated.append((token.text, start, until))
+        dated.append(_Dated(token.text, start, until))
         letters = 0 if token.text in MARKERS else len(token.text)
         until = until - letters * _LETTER_MS if start is None else start
     dated.reverse()

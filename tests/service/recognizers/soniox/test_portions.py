@@ -214,6 +214,19 @@ def test_a_total_that_cannot_be_makes_no_two_words_of_one() -> None:
     assert final.text == "שלום"
 
 
+def test_final_tokens_whose_times_cannot_be_have_those_that_they_had_when_they_were_not_final() -> None:
+    """Their audio may be seconds old: what was sent since is not committed with them."""
+    reader = PortionReader()
+    _read(reader, _response([], [("שלום", 300, 600), (" מה", 700, 860), (" לא", 900, 1000)], heard=1100), sent_ms=1200)
+    bad = _response([("שלום", 10**9, 10**9)], [(" מה", -9, -9), (" לא", 900, 1000)], heard=0)
+    held, *_ = _read(reader, bad, sent_ms=3000)
+    final, interim = _read(reader, _response([(" מה", 10**9, 10**9)], [(" לא", 900, 1000)], heard=10**9), sent_ms=4000)
+
+    assert held.words == (_word("שלום", 300, 600), _word("מה", 700, 860), _word("לא", 900, 1000))
+    assert (final.words, final.end) == ((_word("שלום", 300, 600),), 600 * 8)
+    assert interim.words == (_word("מה", 700, 860), _word("לא", 900, 1000))
+
+
 def test_a_time_before_the_beginning_counts_as_none() -> None:
     pieces: list[Piece] = [("שלום", -900, -600), (" מה", 700, 860)]
     (final,) = _read(PortionReader(), _response(pieces, marker="<fin>", heard=900, settled=900))
