@@ -93,24 +93,30 @@ async def test_tokens_that_change_their_mind_and_times_that_go_back_cost_no_word
     assert _attributed(heard) == _SPOKEN
 
 
+LONG = script((("שלום", "תודה", "בבקשה", "רוצה", "פגישה", "חשבון", "כתובת", "מתי", "שלום"),), tail_ms=600)
+LATE = (LONG.words[7].start + LONG.words[7].end) / 2 / 8000
+
+
 @pytest.mark.parametrize(
     ("times_ms", "totals_ms"),
     [
         (1e9, None),
         pytest.param(1e9, 0, marks=pytest.mark.nightly),
+        pytest.param(1e9, 1e9, marks=pytest.mark.nightly),
         pytest.param(UNSET, 1e9, marks=pytest.mark.nightly),
         pytest.param(-5000, -5000, marks=pytest.mark.nightly),
-        pytest.param(300.5, None, marks=pytest.mark.nightly),
         pytest.param(None, None, marks=pytest.mark.nightly),
     ],
 )
-async def test_a_message_whose_times_cannot_be_costs_no_word_of_the_session(
+async def test_a_message_whose_times_cannot_be_costs_no_word_where_another_session_goes_on(
     times_ms: float | UnsetType | None, totals_ms: float | UnsetType | None
 ) -> None:
-    heard = await talk(AUDIO, _fault(SonioxFaultKind.WRONG_TIMES, times_ms=times_ms, totals_ms=totals_ms))
+    """Its words were spoken two seconds ago, and those behind them are not final when the session ends."""
+    wrong = _fault(SonioxFaultKind.WRONG_TIMES, times_ms=times_ms, totals_ms=totals_ms)
+    heard = await talk(LONG, wrong, _fault(SonioxFaultKind.ERROR, code=503, seconds=LATE), speed=2)
 
-    assert (heard.text, heard.failure) == (SAID, None)
-    assert len(heard.double.records) == 1
+    assert (heard.text, heard.failure) == ([word.text for word in LONG.words], None)
+    assert len(heard.double.records) == 2
 
 
 async def test_a_message_whose_times_alone_cannot_be_moves_no_word_to_another_utterance() -> None:
