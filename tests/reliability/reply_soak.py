@@ -21,11 +21,12 @@ from batkol.events.events import ReplyStarted
 from batkol.simulators.twilio.caller import Caller, CallPlan
 from reliability.soak_pods import World, pods
 from reliability.soak_readings import Meter, Reading, Slope, slope
-from reliability.soak_talkers import Talker, Tally, problems
+from reliability.soak_talkers import Talker, Tally, is_told, problems
 from reliability.soak_tools import ToolFate
 from reliability.soak_verdict import LIMIT_KB_PER_MIN, SHORTEST_S, leaks
 from support.service.process import Served
 from support.service.stack import PUBLIC, TOKEN
+from support.time.waiting import until
 
 _UPDATE_MS: Final = (100.0, 2000.0)
 """From Twilio's word that a call is ended to the end of its stream."""
@@ -145,6 +146,8 @@ async def soak(plan: Plan, folder: Path) -> Findings:
     async with pods(folder, plan.seed) as (world, stays):
         async with httpx.AsyncClient(base_url=stays.internal, trust_env=False, verify=False) as http:
             await _Soak(plan, world, stays, found, [plan.turns]).measured(Meter(stays.process.pid, http))
+        with suppress(TimeoutError):  # then `problems` says what is missing
+            await until(lambda: all(is_told(world, tally) for tally in found.tallies), _QUIET_S)
         found.drains = world.drains
         for tally in found.tallies:
             found.problems += problems(world, tally)

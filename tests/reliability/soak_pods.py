@@ -8,7 +8,7 @@ import random
 import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +43,9 @@ RULES: Final = (
 REFUSED: Final = "[CALL] Twilio did not hang up"
 """The beginning of the error that the log has of a hang-up that Twilio's double was told to refuse."""
 
+LEFT: Final = "[TWILIO] caller left before the call went on here"
+"""The line that the log has of a stream whose caller hung up before its pod knew where the call stands."""
+
 _SHORT_RING: Final = """
 from batkol.app import build
 from batkol.events.bus import Bus
@@ -53,6 +56,8 @@ build.Bus = lambda: Bus(EventRing(RingLimits(events=500)))
 
 _PODS: Final = 3
 """Places for pods that are drained in turn: one takes calls, one still answers its peers, one starts."""
+_LEAVES_S: Final = 60.0
+"""In which a drained pod surely exits, on any machine."""
 _SLOWEST_S: Final = 0.5
 """Of the tool's webhook."""
 _DAY: Final = {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}
@@ -122,14 +127,21 @@ class World:
             await asyncio.sleep(every_s)
             number = number % _PODS + 1
             if number in self._stacks:
-                if self._at[number].process.returncode != 0:
-                    self.faults.append(f"pod {number}, which was drained, has not exited with 0")
+                await self._left(number)
                 await self._end(number)
             new = await self.start(number)
             self.balancer.pod = new.port
             old.tell(signal.SIGTERM)
             self.drains += 1
             old = new
+
+    async def _left(self, number: int) -> None:
+        """Wait for the exit of a drained pod, which stays for a while for the pods that have its calls."""
+        code: int | None = None
+        with suppress(TimeoutError):
+            code = await self._at[number].exited(_LEAVES_S)
+        if code != 0:
+            self.faults.append(f"pod {number}, which was drained, has exited with {code} and not with 0")
 
     async def _end(self, number: int) -> None:
         await self._stacks.pop(number).aclose()
@@ -145,6 +157,10 @@ class World:
     def of(self, call_sid: str, kind: type[Any]) -> list[Any]:
         """Return a call's events of a kind, from all pods."""
         return [event for event in self.all_of(call_sid) if isinstance(event, kind)]
+
+    def left_early(self, call_sid: str) -> int:
+        """Count a call's streams whose caller was gone before the call went on there."""
+        return sum(line["call_sid"] == call_sid for served in self._all for line in served.said(LEFT))
 
     def all_of(self, call_sid: str) -> list[AnyEvent]:
         """Return a call's events, from all pods."""

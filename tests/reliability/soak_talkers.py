@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -167,12 +167,26 @@ def _tools(world: World, tally: Tally, sid: str) -> list[str]:
     return found
 
 
+def is_told(world: World, tally: Tally) -> bool:
+    """Whether all that is to be heard of a call's end was heard: its last event comes after its last words."""
+    return tally.report is None or not _end(world, tally, tally.report.call_sid)
+
+
 def _end(world: World, tally: Tally, sid: str) -> list[str]:
-    """A call that the agent ended has no stream behind that end; one that the caller ended was not hung up."""
     reasons = [event.reason for event in world.of(sid, CallEnded)]
-    wanted = bool(tally.turns["hang-up"])
-    if reasons.count(HUNG_UP) != wanted or (wanted and reasons[-1] != HUNG_UP):
-        return [f"the streams of a call that the agent was{'' if wanted else ' not'} to end ended so: {reasons}"]
-    if tally.report is not None and tally.report.streams != len(reasons):
-        return [f"{tally.report.streams} streams of a call began, and {len(reasons)} ended"]
+    streams = None if tally.report is None else tally.report.streams
+    left = world.left_early(sid) if streams != len(reasons) else 0
+    return wrong_ends(reasons, streams, left, hung_up=bool(tally.turns["hang-up"]))
+
+
+def wrong_ends(reasons: Sequence[str], streams: int | None, left: int, *, hung_up: bool) -> list[str]:
+    """A call that the agent ended has no stream behind that end; one that the caller ended was not hung up.
+
+    `reasons`: those of the `call.ended` of its streams. `left`: streams whose caller was gone before the call went on
+    there. These are the last ones, and have no events.
+    """
+    if reasons.count(HUNG_UP) != hung_up or (hung_up and reasons[-1] != HUNG_UP):
+        return [f"the streams of a call that the agent was{'' if hung_up else ' not'} to end ended so: {reasons}"]
+    if not hung_up and streams is not None and streams != len(reasons) + left:
+        return [f"{streams} streams of a call began, {len(reasons)} ended, and {left} were left early"]
     return []

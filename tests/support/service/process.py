@@ -104,8 +104,8 @@ class Served:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The log."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """The log, as far as its lines are written to their ends."""
+        return [json.loads(line) for line in self.log.read_text().split("\n")[:-1]]
 
     def said(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["event"].startswith(event)]
