@@ -8,6 +8,7 @@ up and calls again; each question must have one reply, whatever happens to the p
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from contextlib import suppress
@@ -46,6 +47,8 @@ class Plan:
     moving: int
     """Callers whose pod is drained."""
     drain_every_s: float
+    drains: float = math.inf
+    """At most. A call that is drained more than three times, each time in its first 20 s, hears the apology."""
     seed: int = 0
 
 
@@ -125,7 +128,7 @@ class _Soak:
         idle = await meter.idle(_QUIET_S)
         background = [
             asyncio.create_task(meter.follow(1.0)),
-            asyncio.create_task(self.world.rotate(self.plan.drain_every_s)),
+            asyncio.create_task(self.world.rotate(self.plan.drain_every_s, self.plan.drains)),
         ]
         callers = self.plan.staying + self.plan.moving
         await asyncio.gather(*(self.call_again_and_again(number) for number in range(callers)))

@@ -120,10 +120,10 @@ class World:
         self._at[number] = served
         return served
 
-    async def rotate(self, every_s: float) -> None:
-        """Drain and replace the pod behind the balancer again and again; runs until cancelled."""
+    async def rotate(self, every_s: float, most: float) -> None:
+        """Drain and replace the pod behind the balancer again and again, so often at most; runs until cancelled."""
         number, old = 1, self._all[-1]
-        while True:
+        while self.drains < most:
             await asyncio.sleep(every_s)
             number = number % _PODS + 1
             if number in self._stacks:

@@ -12,7 +12,7 @@ from reliability.reply_soak import Plan, soak
 @pytest.mark.nightly
 @pytest.mark.timeout(120)
 async def test_each_question_has_one_reply_whatever_becomes_of_the_pods(tmp_path: Path) -> None:
-    found = await soak(Plan(turns=6, staying=1, moving=2, drain_every_s=4.0), tmp_path)
+    found = await soak(Plan(turns=6, staying=1, moving=2, drain_every_s=4.0, drains=2), tmp_path)
 
     assert found.wrong == []
     assert found.turns.total() == 6
