@@ -16,7 +16,7 @@ from batkol.transcription.events import FinalReady, StepFailed
 from batkol.voices.marked.voice import WORDS, script
 from support.speech.memory_vendor import TIMED, UNTIMED, broken
 from support.speech.policy_call import PRE_ROLL, QUIET
-from support.speech.vendor_call import VendorCall, vendor_call
+from support.speech.vendor_call import KnowingFallback, VendorCall, vendor_call
 from support.time.waiting import until
 
 pytestmark = pytest.mark.virtual_time
@@ -257,3 +257,19 @@ async def test_a_change_between_a_vendor_with_word_times_and_one_without_loses_a
         await call.say(2)
 
     assert (call.text, by(call)) == (THREE.text, [FIRST, SECOND, FIRST])
+
+
+async def test_a_vendor_without_word_times_that_takes_over_late_doubles_and_loses_no_word() -> None:
+    """It hears the missed utterance, and the beginning of the next one, when a single request is on its way."""
+    spoken = script([WORDS[0:1], WORDS[1:3], WORDS[3:9]], gap_ms=1200)
+    async with vendor_call(spoken, traits={FIRST: TIMED, SECOND: UNTIMED}, single=KnowingFallback(spoken)) as call:
+        first, _ = call.vendors
+        await call.say(0)
+        first.refusal, first.hangs = broken("unauthenticated", Next.MISCONFIGURED), True
+        await call.begin(1)
+        first.die(broken("session_limit", Next.ROTATE))
+        await call.end(1)
+        await call.say(2)
+
+    assert call.changes == [(SECOND, "stalled")]
+    assert call.text == spoken.text
