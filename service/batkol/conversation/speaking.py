@@ -107,7 +107,7 @@ def hung(turn: Turn, now: float) -> None:
     """The pause of the reply has lasted too long: nothing more of it is waited for."""
     turn.give_up()
     if turn.answers:
-        turn.say(StockPhrase.APOLOGY)
+        turn.say(StockPhrase.APOLOGY, answers=False)
     else:
         give_the_floor(turn, now)
 
@@ -116,17 +116,24 @@ def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
     phrase, turn.attempt = turn.attempt.phrase, None
-    if phrase is StockPhrase.GOODBYE:
+    if phrase is StockPhrase.GOODBYE and not _spoke_into_it(turn, now):
         turn.state = State.CLOSING
+        turn.forget_keys()
         turn.timers.clear()
         turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
         turn.actions.append(HangUp())
         return
     waits = turn.answers and turn.clock.filler_said  # the filler asked the caller to wait for more
     if event.owes_text or (event.broke and waits):
-        turn.say(StockPhrase.APOLOGY)
+        turn.say(StockPhrase.APOLOGY, answers=False)
         return
     give_the_floor(turn, now)
+
+
+def _spoke_into_it(turn: Turn, now: float) -> bool:
+    """Whether keys or telling words, which did not interrupt what is over now, wait for an answer."""
+    turn.said.drop_wordless(turn.words, since=now)
+    return bool(turn.words.telling(turn.said.text))
 
 
 def give_the_floor(turn: Turn, now: float) -> None:

@@ -204,14 +204,14 @@ class Turn:
             self.actions.append(Release(self.attempt.number))
         self.state = State.THINKING
 
-    def say(self, phrase: StockPhrase) -> None:
-        """Say a phrase as a reply of its own. It answers what was said."""
+    def say(self, phrase: StockPhrase, *, answers: bool = True) -> None:
+        """Say a phrase as a reply of its own. It answers what was said, or takes the place of the rest of a reply."""
         if not self.answers:
             self.pass_over()
             return
         self.begin_to_speak(phrase)
-        self.actions.append(SayPhrase(phrase, self.count, self.said.text))
-        self._now_speaking()
+        self.actions.append(SayPhrase(phrase, self.count, self.said.text if answers else ""))
+        self._now_speaking(answers=answers)
 
     def announce(self) -> None:
         """Say the announcement at the head of the queue, as a reply of its own. It answers what was said."""
@@ -228,9 +228,10 @@ class Turn:
         self.count += 1
         self.attempt = Attempt(self.count, "", phrase)
 
-    def _now_speaking(self) -> None:
+    def _now_speaking(self, *, answers: bool = True) -> None:
         self.timers.clear()
-        self.said.answer()
+        if answers:
+            self.said.answer()
         self.state = State.YIELDING if self.said.talking else State.SPEAKING
 
     def discard(self, announcements: list[int], why: Unsaid) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from batkol.conversation.actions import (
@@ -44,19 +45,22 @@ from batkol.conversation.inputs import (
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
+from batkol.speech.lexicon import lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 from support.agent.timed_turns import TimedTurns
 
 QUESTION = "מה השעה עכשיו"
 NO_GOODBYE = EndAsked(goodbye=False)
 SALES = EndAsked(transfer="sales")
+KEYS_WAIT = TurnThresholds(keys_interrupt=False)
 
 
 class Talk(TimedTurns):
     """A conversation at given times."""
 
     def __init__(self, thresholds: TurnThresholds | None = None, *, answers: bool = True, language: str = "he") -> None:
-        super().__init__(Turns(thresholds, answers=answers, language=language))
+        self.thresholds = thresholds or TurnThresholds()
+        super().__init__(Turns(self.thresholds, answers=answers, language=language))
 
     def at_once(self, *events: Input) -> list[Action]:
         """Let the events happen without time in between."""
@@ -72,6 +76,12 @@ class Talk(TimedTurns):
         self.think()
         self.at_once(TextSettled(0, QUESTION), ReplySounded(1))
         assert self.is_in(State.SPEAKING)
+
+    def hear_goodbye(self) -> None:
+        """Nobody says anything, until the agent says goodbye."""
+        self.turns.tune(msgspec.structs.replace(self.thresholds, idle_prompts=0), lexicon())
+        self.at_once(CallOpened(greet=False))
+        assert self.wait(10.0) == [SayPhrase(StockPhrase.GOODBYE, 1)]
 
     def press(self, keys: str) -> list[Action]:
         return self.at_once(*map(DigitPressed, keys))
@@ -431,7 +441,7 @@ def test_a_key_ends_what_is_said_and_what_waits_behind_it() -> None:
 
 
 def test_keys_that_may_not_interrupt_are_answered_after_what_is_said() -> None:
-    talk = Talk(TurnThresholds(keys_interrupt=False))
+    talk = Talk(KEYS_WAIT)
     talk.speak()
 
     assert talk.press("1#") == []
@@ -439,7 +449,7 @@ def test_keys_that_may_not_interrupt_are_answered_after_what_is_said() -> None:
 
 
 def test_an_entry_that_goes_on_when_what_is_said_ends_is_waited_for() -> None:
-    talk = Talk(TurnThresholds(keys_interrupt=False))
+    talk = Talk(KEYS_WAIT)
     talk.speak()
     talk.press("1")
 
@@ -464,3 +474,62 @@ def test_a_key_is_an_answer_to_the_question_whether_anybody_is_there() -> None:
 
     talk.press("1")
     assert talk.wait(2.0) == [Ask(2, "הקיש/ה 1", speculative=False), Release(2)]
+
+
+def test_keys_pressed_into_the_goodbye_to_a_silent_caller_are_answered_and_the_call_goes_on() -> None:
+    talk = Talk(KEYS_WAIT)
+    talk.hear_goodbye()
+
+    assert talk.press("1#") == []
+    assert talk.at_once(ReplyPlayed(1)) == [Ask(2, "הקיש/ה 1", speculative=False), Release(2)]
+    assert not talk.turns.hangs_up
+
+
+def test_an_entry_that_goes_on_when_the_goodbye_ends_is_waited_for() -> None:
+    talk = Talk(KEYS_WAIT)
+    talk.hear_goodbye()
+    talk.press("1")
+
+    assert talk.at_once(ReplyPlayed(1)) == []
+    assert talk.press("2") == []
+    assert talk.wait(2.0) == [Ask(2, "הקיש/ה 1 2", speculative=False), Release(2)]
+
+
+def test_words_that_begin_when_the_goodbye_ends_are_answered_and_the_call_goes_on() -> None:
+    talk = Talk()
+    talk.hear_goodbye()
+    talk.at_once(CallerBegan(0), TextChanged(0, "אני"))
+
+    assert talk.at_once(ReplyPlayed(1)) == []
+    words = (TextChanged(0, "אני רוצה פיצה"), CallerStopped(0, talk.now), TextSettled(0, "אני רוצה פיצה"))
+    assert talk.at_once(*words) == [Ask(2, "אני רוצה פיצה", speculative=False), Release(2)]
+
+
+@pytest.mark.parametrize("word", ["כן", "שלום"], ids=["backchannel word", "echo"])
+def test_no_other_word_in_the_goodbye_keeps_the_call_up(word: str) -> None:
+    talk = Talk()
+    talk.hear_goodbye()
+    for event in (CallerBegan(0), TextChanged(0, word), CallerStopped(0, talk.now), TextSettled(0, word)):
+        assert talk.then(event, 0.1, sounding="שלום ותודה") == []
+
+    assert talk.at_once(ReplyPlayed(1)) == [HangUp()]
+
+
+def test_an_entry_without_a_new_key_keeps_no_call_up_and_nothing_of_it_is_due_when_the_call_is_over() -> None:
+    talk = Talk(TurnThresholds(keys_pause_ms=60_000, give_way_ms=0, idle_prompts=0))
+    talk.press("1")
+    talk.at_once(AnnouncementAsked(1), AnnouncementReady(1), ReplyPlayed(1))
+    assert talk.wait(10.0) == [SayPhrase(StockPhrase.GOODBYE, 2)]
+
+    assert talk.at_once(ReplyPlayed(2)) == [HangUp()]
+    assert talk.turns.deadline is None
+
+
+@pytest.mark.parametrize("breaks", [ReplyPlayed(1, owes_text=True), ReplyRanDry(1)], ids=["tools", "a pause"])
+def test_an_apology_for_the_rest_of_a_reply_answers_no_keys_that_were_pressed_into_it(breaks: Input) -> None:
+    talk = Talk(KEYS_WAIT)
+    talk.speak()
+    talk.press("1#")
+    assert [*talk.at_once(breaks), *talk.wait(4.0)][-1] == SayPhrase(StockPhrase.APOLOGY, 2)
+
+    assert talk.at_once(ReplyPlayed(2)) == [Ask(3, "הקיש/ה 1", speculative=False), Release(3)]

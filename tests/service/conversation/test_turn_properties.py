@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batkol.conversation.actions import Action
@@ -12,6 +12,7 @@ from batkol.conversation.inputs import (
     CallClosing,
     CallerBegan,
     CallOpened,
+    DigitPressed,
     Input,
     TextChanged,
 )
@@ -21,8 +22,13 @@ from support.agent.histories import histories, histories_that_end, tunings
 from support.agent.spoken_words import WORDS, SpokenWords, conversations
 from support.agent.world import World
 
+KEYS_WAIT = TurnThresholds(keys_interrupt=False)
+"""A key ends nothing that is said."""
+
 
 @given(histories, tunings)
+@example([("is played", 11.0), (DigitPressed("1"), 11.0), (DigitPressed("#"), 0.0), ("is played", 0.0)], KEYS_WAIT)
+@example([("is played", 11.0), (DigitPressed("1"), 11.0), ("is played", 0.0)], KEYS_WAIT)
 def test_one_attempt_at_most_and_never_a_wait_without_an_end(
     history: list[tuple[Input | str, float]], tuning: TurnThresholds
 ) -> None:
