@@ -140,6 +140,13 @@ def ways(*sequences: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return (*sequences, *((*FILLER, *each) for each in sequences))
 
 
+FAILS_IN_HALF_A_SECOND: Final = ways(APOLOGY)
+"""What the caller hears where each attempt takes the language model's 350 ms, or longer, to fail.
+
+The speculative one fails about when the end of speech is known. If that is after it, one more is asked for, and the
+apology comes before the filler is due; if before it, two more are asked for, and the filler comes first.
+"""
+
 K, V = LLMFaultKind, VoiceFaultKind
 ROWS: Final = (
     _refusal(401, "The language model refuses the key"),
@@ -149,9 +156,12 @@ ROWS: Final = (
         "refuses-once", "The server has an error once", ways(WHOLE), llm=(LLMFault(kind=K.REFUSE, status=500, times=1),)
     ),
     answerer(
-        "filtered", "The content filter leaves no word of the answer", (APOLOGY,), llm=(LLMFault(kind=K.FILTERED),)
+        "filtered",
+        "The content filter leaves no word of the answer",
+        FAILS_IN_HALF_A_SECOND,
+        llm=(LLMFault(kind=K.FILTERED),),
     ),
-    answerer("empty", "The answer is empty", (APOLOGY,), llm=(LLMFault(kind=K.EMPTY),)),
+    answerer("empty", "The answer is empty", FAILS_IN_HALF_A_SECOND, llm=(LLMFault(kind=K.EMPTY),)),
     answerer(
         "stalls",
         "Nothing comes of the answer, not even a head",
@@ -167,7 +177,7 @@ ROWS: Final = (
         replies=2,
     ),
     answerer("answers-in-40s", "The answer comes after 40 s", (LATE,), llm=(LLMFault(kind=K.STALL, lasts_s=40),)),
-    answerer("nonsense", "What comes is no JSON", (APOLOGY,), llm=(LLMFault(kind=K.NONSENSE),)),
+    answerer("nonsense", "What comes is no JSON", FAILS_IN_HALF_A_SECOND, llm=(LLMFault(kind=K.NONSENSE),)),
     answerer("cut", "The connection is cut before the answer", (APOLOGY,), llm=(LLMFault(kind=K.CUT),)),
     answerer(
         "cut-midway",
@@ -198,8 +208,10 @@ ROWS: Final = (
         says="the answerer cannot be used",
     ),
     answerer("dead-network", "The network to the language model swallows everything", (LATE,), dead="llm"),
-    voice("refuses", "The voice refuses", (APOLOGY,), voice=(VoiceFault(kind=V.REFUSE, status=500),)),
-    voice("quota", "The voice's quota is spent", (APOLOGY,), voice=(VoiceFault(kind=V.REFUSE, status=429),)),
+    voice("refuses", "The voice refuses", FAILS_IN_HALF_A_SECOND, voice=(VoiceFault(kind=V.REFUSE, status=500),)),
+    voice(
+        "quota", "The voice's quota is spent", FAILS_IN_HALF_A_SECOND, voice=(VoiceFault(kind=V.REFUSE, status=429),)
+    ),
     voice(
         "hangs",
         "The voice takes the request and gives nothing",
@@ -207,7 +219,7 @@ ROWS: Final = (
         voice=(VoiceFault(kind=V.HANG),),
         says="the voice failed",
     ),
-    voice("empty", "The voice gives no sound", (APOLOGY,), voice=(VoiceFault(kind=V.EMPTY),)),
+    voice("empty", "The voice gives no sound", FAILS_IN_HALF_A_SECOND, voice=(VoiceFault(kind=V.EMPTY),)),
     voice("slow", "The voice begins after 6 s", (LATE,), voice=(VoiceFault(kind=V.SLOW, latency_s=6.0),)),
     voice("cut", "The voice breaks in the middle of a word", ways(PART[:1]), voice=(VoiceFault(kind=V.CUT, at_s=0.6),)),
     voice(

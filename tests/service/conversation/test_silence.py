@@ -37,11 +37,16 @@ class EarWorld(World):
         self.filler_said = False  # in the silence of the moment
         self.phrase_ends = math.inf
         self.too_late: list[str] = []
+        self.newest_utterance = -1
 
     def happen(self, event: Input) -> None:
         self.listen()
         super().happen(event)
-        if isinstance(event, CallerStopped) and not self.turns.talking and not self.filler_said:
+        if isinstance(event, CallerBegan):
+            self.newest_utterance = event.utterance
+        # The detector ends the newest utterance alone.
+        ends = isinstance(event, CallerStopped) and event.utterance == self.newest_utterance
+        if ends and not self.turns.talking and not self.filler_said:
             self.silent_since = self.now - 0.5  # a filler was heard after the last sample, or while speaking
         if isinstance(event, DigitPressed) and self.turns.state is not State.ENDING:  # where none is gathered any more
             self.heard(self.now + KEYS_S)
@@ -98,6 +103,7 @@ class EarWorld(World):
 @example([("is to be transferred", 0.0), (CallerBegan(0), 1.3), (DigitPressed("1"), 0.0), (CallerStopped(0, 0.0), 0.0)])
 @example([(CallerBegan(0), 0.0), ("is to be transferred", 1.0), (CallerStopped(0, 0.0), 0.0)])
 @example([(DigitPressed("1"), 0.0), ("waits for tools", 4.0), ("is to be transferred", 1.3)])
+@example([(CallerBegan(1), 0.0), (TextSettled(1, "המספר 052"), 0.0), (CallerStopped(0, 0.0), 0.0)])
 @given(histories_that_end)
 def test_a_caller_who_waits_hears_something_in_time_whatever_hangs(history: list[tuple[Input | str, float]]) -> None:
     world = EarWorld()

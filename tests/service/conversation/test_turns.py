@@ -523,6 +523,26 @@ def test_an_answerer_that_fails_is_asked_once_more_and_then_excused() -> None:
     assert talk.then(AttemptLost(2), 0.1) == [SayPhrase(StockPhrase.APOLOGY, 3, "מה השעה עכשיו")]
 
 
+def test_an_attempt_that_fails_before_the_end_of_speech_is_known_costs_an_attempt_and_may_cost_a_filler() -> None:
+    """The rows of the failure table in which each attempt fails after 0.4 s: either order of the two is met there."""
+    after = Talk()
+    after.ask()
+    last = after.now
+    after.then(CallerStopped(0, last), 0.42)
+    assert after.then(AttemptLost(1), 0.02) == [Ask(2, "מה השעה עכשיו", speculative=False), Release(2)]
+    assert after.then(AttemptLost(2), 0.44) == [SayPhrase(StockPhrase.APOLOGY, 3, "מה השעה עכשיו")]
+
+    before = Talk()
+    before.ask()
+    assert before.then(AttemptLost(1), 0.44) == []
+    assert before.then(CallerStopped(0, last), 0.02) == [Ask(2, "מה השעה עכשיו", speculative=False), Release(2)]
+    assert before.then(AttemptLost(2), 0.44) == [Ask(3, "מה השעה עכשיו", speculative=False), Release(3)]
+    assert before.then(AttemptLost(3), 0.44) == [
+        SayPhrase(StockPhrase.FILLER), SayPhrase(StockPhrase.APOLOGY, 4, "מה השעה עכשיו"),
+    ]  # fmt: skip
+    assert before.now - last < TurnThresholds().apology_ms / 1000
+
+
 def test_a_backchannel_word_does_not_interrupt() -> None:
     talk = Talk()
     talk.speak()
