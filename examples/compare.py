@@ -14,6 +14,8 @@ from batkol.voices.marked.voice import random_utterances, script
 
 
 def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python examples/compare.py FOLDER [HOW MANY]")
     folder, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 12
     folder.mkdir(parents=True, exist_ok=True)
     for number, words in enumerate(random_utterances(1, count, (4, 8))):

@@ -109,14 +109,14 @@ class Recognition(ResourcePart):
         ResourceRule(
             cel=f"!has(self.language) || !self.language.matches('{_HEBREW}') || ({_OF_HEBREW})",
             holds=lambda part: not re.search(_HEBREW, part.language) or part.models_of("google-v1") <= {*_MODELS},
-            message="must name of Google's recognizers `google-v1/default` and `google-v1/command_and_search` alone "
+            message="must name no recognizer of Google's but `google-v1/default` and `google-v1/command_and_search` "
             "when `language` is Hebrew (he-IL, iw-IL): Google has no other model for it",
         ),
         ResourceRule(
             cel=f"!has(self.soniox) || !has(self.soniox.models) || ({_OF_SONIOX})",
             holds=lambda part: part.soniox is None or part.models_of("soniox") <= {*part.soniox.models},
-            message="must name of Soniox's recognizers those of `soniox.models` alone; add the model there if Soniox "
-            "has it",
+            message="must name no recognizer of Soniox's whose model `soniox.models` lacks: correct the name, or add "
+            "the model there if Soniox has it",
         ),
         ResourceRule(
             cel="!has(self.recognizer) || !has(self.order) || self.recognizer in self.order || "

@@ -110,13 +110,14 @@ async def open_recognizers(
 
 def _refuse_unknown(name: str, settings: Settings, known: Sequence[str]) -> None:
     """Raise `ConfigurationError` for a name that no streaming recognizer has, or one whose key is missing."""
+    there_are = f"with these settings there are: {', '.join(known)}"
+    if name == _SINGLE_REQUESTS[Source.WHISPER]:
+        raise ConfigurationError(f"whisper needs WHISPER_URL or WHISPER_MODEL; {there_are}.")
     try:
         check_name(name, language=settings.gcp_stt_language, soniox_models=settings.soniox_models)
         settings.check_soniox(chosen=name.startswith(f"{SONIOX}/"))
     except ValueError as error:
-        raise ConfigurationError(
-            f"{error}; with these settings there are: {', '.join(known)}. Whisper needs WHISPER_URL or WHISPER_MODEL."
-        ) from None
+        raise ConfigurationError(f"{error}; {there_are}. Whisper needs WHISPER_URL or WHISPER_MODEL.") from None
 
 
 class _WholeSound:

@@ -15,7 +15,7 @@ from batkol import __version__
 from batkol.compare.alignment import PairKind, WordPair
 from batkol.compare.comparison import Comparison, HeardSpeech
 from batkol.compare.report_style import STYLE
-from batkol.compare.table import TIMES, cost, lines, percent, percents, quantiles, was_right
+from batkol.compare.table import FROM, TIMES, cost, lines, percent, percents, quantiles, was_right
 from batkol.quantity import quantity
 
 _RIGHT_TO_LEFT: Final = re.compile("[\u05d0-\u05f2\u0620-\u06ff]")
@@ -109,7 +109,7 @@ def _times(comparison: Comparison) -> str:
         "recognizer", *(title for title, _ in TIMES), "sounds that were right", "minutes heard", "cost",
         "source of the price",
     )  # fmt: skip
-    return _table("Times in ms, median / 95th percentile, and cost", titles, rows)
+    return f"{_table('Times in ms, median / 95th percentile, and cost', titles, rows)}<p>{escape(FROM)}</p>\n"
 
 
 def _table(caption: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

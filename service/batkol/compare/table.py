@@ -20,6 +20,8 @@ TIMES: Final = (
     ("first text", "first_interims"), ("right text", "right"), ("settled", "settled"), ("final", "finals"),
     ("final, forced", "forced"),
 )  # fmt: skip
+FROM: Final = "First text: from the beginning of speech, the others from its end; right text, where it was right."
+"""The moments from which the times count."""
 
 
 def show(comparison: Comparison, out: Console) -> None:
@@ -101,7 +103,7 @@ def _times(comparison: Comparison) -> Table:
     for each in comparison.recognizers:
         times = (quantiles(each.times.get(name)) for _, name in TIMES)
         table.add_row(each.name, *times, was_right(each, comparison), f"{each.heard_minutes:.1f}", cost(each))
-    table.caption = "First text: from the beginning of speech, the others from its end; right text, where it was right."
+    table.caption = FROM
     return table
 
 
@@ -135,4 +137,5 @@ def cost(outcome: RecognizerOutcome) -> str:
     """Return the cost as it is shown: of this comparison, and of an hour of calls."""
     if outcome.price is None or outcome.cost is None:
         return "no list price"
-    return f"${outcome.cost:.2f}, ${outcome.price.per_minute * 60:.2f} an hour"
+    spent = "under $0.01" if 0 < outcome.cost < 0.01 else f"${outcome.cost:.2f}"
+    return f"{spent}, ${outcome.price.per_minute * 60:.2f} an hour"

@@ -235,8 +235,9 @@ def _check_recognizers(variants: Mapping[str, Any], recognizers: Collection[str]
     unknown = sorted(value for value in variants.values() if recognizers and value not in recognizers)
     if unknown:
         raise ConfigurationError(
-            f"{unknown[0][:60]!r} is none of this pod's recognizers, which are {', '.join(recognizers)}; add the name "
-            "to STT_RECOGNIZERS_ORDER, or correct the variant"
+            f"{unknown[0][:60]!r} is none of this pod's recognizers, which are {', '.join(recognizers)}; correct "
+            "the variant, or add the name behind these in the order (recognition.order of tuning.json or of the "
+            "VoiceAgent, STT_RECOGNIZERS_ORDER)"
         )
 
 

@@ -49,7 +49,7 @@ def check_soniox_model(model: str) -> None:
     if not re.fullmatch(_MODEL, model) or len(model) > LONGEST_MODEL:
         raise ValueError(
             f"{model[:LONGEST_MODEL]!r} can be no model: it must have 1 to {LONGEST_MODEL} letters, digits, dots, "
-            "hyphens and underscores, such as stt-rt-v5"
+            "hyphens and underscores, such as stt-rt-v5, without soniox/; several are separated by commas"
         )
 
 

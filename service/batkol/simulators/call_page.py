@@ -50,7 +50,8 @@ def _line_of(event: AnyEvent) -> tuple[str, str] | None:
         case TentativeWithdrawn():
             return f"   withdrawn {event.number}: {event.reason}", "dim"
         case FinalText():
-            figures = f"{event.mode}, {event.source}, {event.latency_ms:.0f} ms"
+            by = event.recognizer or event.mode
+            figures = f"{by}, {event.source}, {event.latency_ms:.0f} ms"
             return f"🟢 Final: {isolated(event.text)}  ({figures})", "green"
         case RevisedText():
             return f"   revised: {isolated(event.text)}", "green"

@@ -87,7 +87,8 @@ async def carry_out_correction(url: str, options: CorrectOptions, *, write_line:
         key = UtteranceKey(sid, chosen["stream_sid"], chosen["index"])
         if not await correct(engine, key, text, by):
             raise ConfigurationError("the call was erased, and cannot be corrected.")
-        write_line("the correction was removed" if text is None else f"corrected: {isolated(text) or '(nothing)'}")
+        removed = "the utterance had no correction" if chosen["correction"] is None else "the correction was removed"
+        write_line(removed if text is None else f"corrected: {isolated(text) or '(nothing)'}")
     return 0
 
 

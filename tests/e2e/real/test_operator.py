@@ -47,11 +47,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "rollout": ({"streaming": {"mode": "Rollout"}}, "rolloutPercent"),
     "no model of Soniox's": (
         {"recognition": {"recognizer": "soniox/nonexistent", "soniox": {"apiKeySecretRef": ACCOUNT}}},
-        "must name of Soniox's recognizers those of `soniox.models` alone",
+        "must name no recognizer of Soniox's whose model `soniox.models` lacks",
     ),
     "no model for Hebrew": (
         {"recognition": {"order": ["google-v1/default", "google-v1/chirp"]}},
-        "must name of Google's recognizers `google-v1/default` and `google-v1/command_and_search` alone",
+        "must name no recognizer of Google's but `google-v1/default` and `google-v1/command_and_search`",
     ),
     "a ninth recognizer": (
         {"recognition": {"language": "en-US", "recognizer": "google-v1/default", "order": NAMES}},

@@ -129,6 +129,10 @@ async def test_the_tables_are_printed_where_a_report_cannot_be_written_in_the_en
         (CompareOptions(source=Path("/"), json=Path("r"), html=Path("./r")), "--json and --html are one file"),
         (CompareOptions(source=Path("/"), names=("soniox",)), "'soniox' is no recognizer of this service"),
         (
+            CompareOptions(source=Path("/"), names=("whisper",)),
+            r"^whisper needs WHISPER_URL or WHISPER_MODEL; with these",
+        ),
+        (
             CompareOptions(source=Path("/"), names=("soniox/nonexistent",)),
             "'soniox/nonexistent' is no model of Soniox's",
         ),

@@ -13,7 +13,7 @@ from batkol.compare.known_speech import KnownSpeech
 from batkol.compare.prices import price_of
 from batkol.compare.report_html import report_html
 from batkol.compare.report_json import report_json
-from batkol.compare.table import lines, show
+from batkol.compare.table import cost, lines, show
 
 AT = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> \"'&<img src=x onerror=alert(1)>"
@@ -102,6 +102,13 @@ def test_the_tables_say_in_how_many_sounds_the_text_was_ever_right() -> None:
     for text in (out.getvalue(), page(outcome).words):
         assert "3 of 3" in text
         assert "1 of 3" in text
+
+
+def test_what_costs_less_than_a_cent_is_not_shown_as_free_and_the_page_says_what_times_count_from() -> None:
+    outcome = comparison(["אני רוצה תור"], **{"google-v1/default": same("", 1), "soniox/stt-rt-v5": same("", 1)})
+
+    assert [cost(each) for each in outcome.recognizers] == ["under $0.01, $1.44 an hour", "under $0.01, $0.12 an hour"]
+    assert "First text: from the beginning of speech, the others from its end" in page(outcome).words
 
 
 def test_a_better_recognizer_is_named_and_an_equal_one_is_not() -> None:

@@ -59,6 +59,7 @@ async def test_a_flag_with_a_name_that_the_pod_does_not_have_is_refused_by_name_
         (refusal,) = live.status().refusals
         assert refusal.flag == "recognizer"
         assert "'soniox/stt-rt-v9' is none of this pod's recognizers" in refusal.why
+        assert "correct the variant, or add the name behind these in the order" in refusal.why
         assert flags.recognizer(CALL) == SECOND
         await flags.close()
 

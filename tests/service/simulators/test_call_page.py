@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from batkol.events.events import ReplyEnded, ReplyFailed, ReplySentence
+from batkol.events.events import FinalText, ReplyEnded, ReplyFailed, ReplySentence
 from batkol.simulators.call_page import how_it_ended, report_on, show, went_well
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.twilio.plan import CallOutcome, CallPlan, CallReport, StreamEnd
@@ -100,4 +100,19 @@ def test_what_the_agent_says_is_shown_as_it_is_heard() -> None:
         f"🔊 Agent: {isolated('שלום לך')}",
         f"   heard: {isolated('שלום')}",
         "   the voice failed: stalled",
+    ]
+
+
+def test_a_final_has_the_name_of_the_recognizer_that_gave_it() -> None:
+    of: dict[str, Any] = {
+        "call_sid": SID, "seq": 1, "at": 0.0, "utterance_id": "MZ-0", "index": 0, "text": "שלום", "mode": "streaming",
+        "begin_ms": 0, "end_ms": 400, "words": 1, "partials": 1, "first_partial_ms": 300.0, "latency_ms": 493.2,
+    }  # fmt: skip
+    page = io.StringIO()
+    for event in (FinalText(**of, source="final", recognizer="soniox/stt-rt-v5"), FinalText(**of, source="single")):
+        show(Console(file=page, width=200), event, of_several=False)
+
+    assert page.getvalue().splitlines() == [
+        f"🟢 Final: {isolated('שלום')}  (soniox/stt-rt-v5, final, 493 ms)",
+        f"🟢 Final: {isolated('שלום')}  (streaming, single, 493 ms)",
     ]

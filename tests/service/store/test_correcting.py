@@ -42,6 +42,7 @@ async def test_a_call_is_listed_and_corrected_by_the_numbers_of_the_list(kept: K
         f"   3. {isolated(heard(0).text)}  → {isolated(SAID)}",
     ]
     assert await correct(kept, 1, remove=True) == ["the correction was removed"]
+    assert await correct(kept, 1, remove=True) == ["the utterance had no correction"]
     assert await correct(kept, 1, as_heard=True) == [f"corrected: {isolated(revised(0).text)}"]
     rows = await sql(kept.where, "SELECT stream_sid, index, text, corrected_by FROM corrections ORDER BY 1, 2")
     assert [tuple(row.values()) for row in rows] == [

@@ -78,6 +78,11 @@ REMEDIES: Final = {
     PROXY: "Name an HTTP proxy in HTTPS_PROXY (http://host:port), or Soniox's host in NO_PROXY, and restart.",
 }
 """Remedies for the person who set the account up, by reason; for any other reason waiting is all there is to do."""
+_REACH: Final = (
+    "Check that this machine reaches the host and port of SONIOX_URL (its spelling, DNS, firewall, NetworkPolicy, "
+    "proxy); if it does, look at Soniox's status page."
+)
+"""The remedy where no connection came about."""
 
 
 def classify(code: int, text: str) -> ErrorRow[int]:
@@ -100,7 +105,7 @@ def refused(error: Exception) -> SpeechError:
         code = error.response.status_code
         return _error(f"the handshake was answered with {code}", classify(code, ""), f"http_{code}")
     if isinstance(error, TimeoutError):
-        return _local("no connection to Soniox in time", _DEADLINE)
+        return _local("no connection to Soniox in time", _DEADLINE, remedy=_REACH)
     if isinstance(error, ssl.SSLCertVerificationError):
         row = ErrorRow(0, "", CERTIFICATE, Next.MISCONFIGURED)
         return _error(f"Soniox's certificate is refused: {error.verify_message}", row, "tls")
@@ -109,7 +114,7 @@ def refused(error: Exception) -> SpeechError:
         return _error("the proxy that the environment names cannot be used for Soniox", row, PROXY)
     if isinstance(error, WebSocketException):
         return _local("the answer to the handshake was none of a WebSocket", "unavailable")
-    return _local(f"Soniox cannot be reached: {type(error).__name__}", "unavailable")
+    return _local(f"Soniox cannot be reached: {type(error).__name__}", "unavailable", remedy=_REACH)
 
 
 def closed(error: ConnectionClosed) -> SpeechError:
@@ -135,8 +140,8 @@ def unreadable() -> SpeechError:
     return _local("Soniox sent a message that is none of its protocol", _UNREADABLE)
 
 
-def _local(text: str, reason: str, code: str = "") -> SpeechError:
-    return SpeechError(text, reason=reason, next_step=Next.REPLAY, code=code or reason)
+def _local(text: str, reason: str, code: str = "", *, remedy: str = "") -> SpeechError:
+    return SpeechError(text, reason=reason, next_step=Next.REPLAY, code=code or reason, remedy=remedy)
 
 
 def _error(text: str, row: ErrorRow[int], code: str) -> SpeechError:

@@ -1,10 +1,11 @@
 """The table of Soniox's errors: what each leads to, and that the page tells of it. See also `test_connection`."""
 
 from pathlib import Path
+from socket import gaierror
 
 import pytest
 
-from batkol.recognizers.soniox.errors import REASONS, REMEDIES, classify, ended
+from batkol.recognizers.soniox.errors import REASONS, REMEDIES, classify, ended, refused
 from batkol.recognizers.soniox.wire import SonioxResponse
 from batkol.recognizers.streaming.errors import Next
 from batkol.simulators.soniox.rules import USUAL
@@ -55,3 +56,18 @@ def test_of_a_long_message_a_screenful_is_kept_and_nothing_of_the_key() -> None:
     assert error.reason == "model"
     assert len(str(error)) < 610
     assert "a-" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (ConnectionRefusedError(), "unavailable"),
+        (gaierror(-2, "no such name"), "unavailable"),
+        (TimeoutError(), "deadline"),
+    ],
+)
+def test_where_no_connection_came_about_the_remedy_says_what_to_check(raised: Exception, reason: str) -> None:
+    error = refused(raised)
+
+    assert (error.reason, error.next) == (reason, Next.REPLAY)
+    assert error.remedy.startswith("Check that this machine reaches the host and port of SONIOX_URL")

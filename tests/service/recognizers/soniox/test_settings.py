@@ -27,12 +27,13 @@ def test_the_models_of_names_are_a_setting(
     assert SonioxFields().soniox_models == models
 
 
-@pytest.mark.parametrize("model", ["soniox/stt-rt-v5", "my model", "-v5", "m" * 74])
+@pytest.mark.parametrize("model", ["soniox/stt-rt-v5", "stt-rt-v5;stt-rt-v6", "my model", "-v5", "m" * 74])
 def test_what_can_be_no_model_of_a_name_is_refused(model: str) -> None:
     with pytest.raises(ValidationError) as refused:
         SonioxFields(soniox_models=("m" * 73, model))
 
     assert "can be no model: it must have 1 to 73 letters" in refusal(refused.value)
+    assert "such as stt-rt-v5, without soniox/; several are separated by commas" in refusal(refused.value)
 
 
 @pytest.mark.parametrize(
