@@ -15,6 +15,7 @@ from batkol.compare.known_speech import KnownSpeech
 from batkol.compare.reading import Channel, FindSpans, Note, note_oddities, read_sound
 from batkol.errors import ConfigurationError
 from batkol.paths import is_file, is_folder
+from batkol.quantity import quantity
 from batkol.store.correcting import MOST, reading_store
 from batkol.store.postgres.corrections import corrected_calls
 from batkol.store.postgres.queries import utterances_of
@@ -36,9 +37,10 @@ class CorrectedCalls:
         if not is_folder(folder):
             raise ConfigurationError(f"--recordings {folder} is no folder.")
         for sid, missing in self.unfinished.items():
+            lacking = quantity(missing, "of its utterances has", "of its utterances have")
             note(
-                f"{sid} is left out: {missing} of its utterances have no correction. Those that were heard right need "
-                f"one, too: batkol correct {sid} --rest-as-heard"
+                f"{sid} is left out: {lacking} no correction. Those that were heard right need one, too: batkol "
+                f"correct {sid} --rest-as-heard"
             )
         found = {sid: folder / f"{sid}.wav" for sid in self.said}
         speech, mixed = [], 0

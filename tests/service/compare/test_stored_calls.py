@@ -52,6 +52,7 @@ async def test_calls_that_are_corrected_to_the_end_and_recorded_are_compared_as_
 
     assert (speech.group, speech.said, speech.seconds) == (sid(0), calls.said[sid(0)], 0.1)
     assert [note.split(" is left out: ")[0] for note in notes] == [sid(2), sid(1)]
+    assert "1 of its utterances has no correction." in notes[0]
     assert f"batkol correct {sid(2)} --rest-as-heard" in notes[0]
 
 

@@ -71,7 +71,8 @@ REMEDIES: Final = {
     "payment_required": "Add funds, or raise the monthly budget, in the Soniox Console; nothing has to be restarted.",
     "unauthenticated": "Set SONIOX_API_KEY to a key of the Soniox Console, and restart the service.",
     "permission_denied": "Give the key in SONIOX_API_KEY the permission for real-time recognition, or set another.",
-    "model": "Name a real-time model that Soniox has: STT_RECOGNIZER=soniox/stt-rt-v5.",
+    "model": "Name a real-time model that Soniox has, such as stt-rt-v5, in SONIOX_MODELS and wherever the recognizer "
+    "is named: STT_RECOGNIZER, the order, the flag `recognizer`.",
     "invalid_argument": "Soniox refuses the session's settings: check SONIOX_URL, the language and STT_PHRASES.",
     "not_found": "SONIOX_URL leads to no recognizer: its path is /transcribe-websocket.",
     CERTIFICATE: "Give the service the certificate authority of the server or proxy at SONIOX_URL (SSL_CERT_FILE).",

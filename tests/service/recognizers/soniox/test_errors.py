@@ -54,6 +54,7 @@ def test_of_a_long_message_a_screenful_is_kept_and_nothing_of_the_key() -> None:
     error = ended(SonioxResponse(error_code=400, error_type="", error_message=said), key="a-key")
 
     assert error.reason == "model"
+    assert all(place in error.remedy for place in ("SONIOX_MODELS", "STT_RECOGNIZER", "the order", "the flag"))
     assert len(str(error)) < 610
     assert "a-" not in str(error)
 
