@@ -4,8 +4,9 @@ The call's time line is cut half-way through each silence between two utterances
 one owner and a late final never lands in the next sentence. A result with word times is divided by them, by the end
 of each word and no more: its start is where the word before it ended, however long the pause. Without them
 (Google's interims never have any) the words of the earlier utterances are counted off: as many as the newest interim
-had before the next utterance began. If that interim stopped short of the end of speech, so does the share: the count
-is the best guess there is, but nothing to close an utterance with.
+had before the next utterance began, less those that a stream which opened later was not sent. If that interim stopped
+short of the end of speech, so does the share: the count is the best guess there is, but nothing to close an utterance
+with.
 
 A stream without word times that opens late may hear an utterance that a single request has answered, and never gives
 an interim of that utterance alone. Then the words that the answer has are counted off (`speech.counting_off`). While
@@ -119,7 +120,8 @@ def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]
         whole = bool(words) if utterance.answer else utterance.reaches_end
         end = utterance.end if utterance.end is not None and whole else utterance.text_end
         if taken:
-            shares.append(Share(utterance, " ".join(taken), start, end))
+            still_joined = tuple(other for other in joined if other.index in utterance.joined)
+            shares.append(Share(utterance, " ".join(taken), start, end, still_joined))
         if utterance.awaits_answer and _part(utterance, heard) >= 0.5:
             joined.append(utterance)
         start = end
@@ -131,9 +133,18 @@ def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]
 def _count(utterance: Utterance, heard: Transcript, words: Sequence[str]) -> int:
     """Return how many words at the beginning are an earlier utterance's."""
     if not utterance.answer:
-        return len(utterance.interim.split())
+        return _count_of_interim(utterance, heard, words)
     owed = utterance.owed
     return count_off(owed, words, min(len(owed), round(_part(utterance, heard) * len(utterance.answer.split()))))
+
+
+def _count_of_interim(utterance: Utterance, heard: Transcript, words: Sequence[str]) -> int:
+    """Return how many are those of its newest interim, or the end of these, where the stream began in their midst."""
+    interim, begin = utterance.interim.split(), max(utterance.speech_at, utterance.covered)
+    if utterance.interim_rpc == heard.rpc or heard.start <= begin:
+        return len(interim)
+    sent, span = max(0, utterance.known_end - heard.start), max(1, utterance.known_end - begin)
+    return count_off(interim, words, len(interim) * sent // span)
 
 
 def _part(utterance: Utterance, heard: Transcript) -> float:

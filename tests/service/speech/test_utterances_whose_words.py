@@ -271,3 +271,42 @@ def test_words_that_the_caller_said_again_stay_where_the_stream_did_not_hear_the
 
     assert utterances.settle(first, "כן", Source.SINGLE) == [Final(first)]
     assert second.text == "כן מחר"
+
+
+def test_a_stream_that_opens_in_mid_utterance_is_not_sent_all_words_of_the_interim_before_it() -> None:
+    """The replay limit: the first words are further back than audio is sent again."""
+    utterances, first = spoken(interim("אני רוצה לקבוע תור", 0, 2.9))
+    utterances.tick(3.71)
+    second = begin(utterances, 4)
+    fall_silent(utterances, 6)
+    utterances.drop_stream(first)
+    utterances.dispatch(final("תור מחר בבוקר", 2.5, 6.1, rpc=1))
+
+    assert (first.text, second.text) == ("אני רוצה לקבוע תור", "מחר בבוקר")
+
+
+def test_words_that_an_interim_of_the_same_stream_had_are_counted_however_they_change() -> None:
+    utterances, first = spoken(interim("לקבוע תור", 1.8, 2.9, rpc=1))
+    second = begin(utterances, 4)
+    fall_silent(utterances, 6)
+    utterances.dispatch(final("לקבל דור מחר", 1.8, 6.1, rpc=1))
+
+    assert (first.newest, second.newest) == ("לקבל דור", "מחר")
+
+
+def test_an_answer_takes_its_words_out_of_the_next_utterance_when_a_third_one_has_begun_meanwhile() -> None:
+    utterances, first = spoken()
+    second = begin(utterances, 4)
+    fall_silent(utterances, 6)
+    assert utterances.dispatch(interim("שלום לך אני רוצה", 0, 6, rpc=1)) == [
+        Partial(second, "שלום לך אני רוצה", 6 * SECOND, 0.9)
+    ]
+    third = begin(utterances, 8)
+    fall_silent(utterances, 9)
+    utterances.dispatch(final("שלום לך אני רוצה תור", 0, 9.5, rpc=1))
+    utterances.tick(9.6)
+    assert second.state is UtteranceState.CLOSING, "the answer for the first may take words out of it"
+    utterances.settle(first, "שלום לך", Source.SINGLE)
+    utterances.tick(12)
+
+    assert (first.text, second.newest, third.newest) == ("שלום לך", "אני רוצה", "תור")
