@@ -45,9 +45,10 @@ class Obeying:
 
 
 def _matching(expression: str, message: str) -> Obeying:
+    whole = re.compile(expression.replace("$", r"\Z"))  # Python's $ lets a line break follow, CEL's does not
     rule = ResourceRule(
         cel=f"self.matches(r'{expression}')",
-        holds=lambda text: re.search(expression, text) is not None,
+        holds=lambda text: whole.search(text) is not None,
         message=message,
     )
     return Obeying(rule)

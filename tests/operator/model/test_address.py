@@ -83,7 +83,7 @@ def test_the_refusal_is_a_sentence_and_no_expression() -> None:
     ("host", "taken"),
     [
         *((host, True) for host in ("flagd.flags", "10.0.0.1", "[::1]")),
-        *((host, False) for host in ("flagd:8015", "::1", "", ":8015", "http://flagd")),
+        *((host, False) for host in ("flagd:8015", "::1", "", ":8015", "http://flagd", "flagd\n")),
     ],
 )
 def test_the_host_of_flagd_is_one_without_a_port(host: str, taken: bool) -> None:
@@ -113,6 +113,14 @@ def test_the_definition_and_the_service_read_an_address_alike(authority: str) ->
     assert served or not (taken and simple)
     as_endpoint = serves(check_endpoint, authority)
     assert (_is_endpoint(authority), as_endpoint) in ((True, True), (False, False), (not simple, False))
+
+
+def test_no_line_break_follows_an_address() -> None:
+    """Python's `$` lets one follow, the API server's does not, and the service refuses it."""
+    assert not WITH_HOST.rule.holds("http://host\n")
+    assert not WITH_HOST.rule.holds("http://host:80\n")
+    assert not _is_endpoint("host:80\n")
+    assert not _is_endpoint("\n")
 
 
 def _is_endpoint(text: str) -> bool:
