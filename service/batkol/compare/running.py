@@ -1,7 +1,7 @@
 """The run of a comparison: every recognizer hears every sound, several at once, in the order of the sounds.
 
-What was heard is paid for. So a run that is interrupted keeps it; and where one recognizer hears nothing any more, the
-others are not sent sounds that would not count.
+What was heard is paid for. So a run that is interrupted keeps it, as does one with a defect; and where one recognizer
+hears nothing any more, the others are not sent sounds that would not count.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+import structlog
 
 from batkol.compare.comparison import HeardSpeech, scored
 from batkol.compare.hearing import Hearing
@@ -21,6 +22,8 @@ from batkol.compare.recognizers import ComparedRecognizer
 from batkol.quantity import quantity
 from batkol.recognizers.streaming.errors import NO_STREAM_FREE
 from batkol.speech.cooloff import COOL_OFF
+
+log = structlog.get_logger()
 
 OnHeard = Callable[[int, int], None]
 """Is called with how many hearings are done, and how many there are."""
@@ -31,6 +34,8 @@ at once, for a moment without network hits all of those."""
 
 _BUSY: Final = frozenset({NO_STREAM_FREE, "quota", "rate_limit"})
 """Faults that say nothing of the sound: the account has no room just now."""
+
+_DEFECT: Final = Hearing(fault="defect", why="A defect of this program, and no fault of the recognizer: see the log.")
 
 _NOT_HEARD: Final = Hearing(fault="not_heard", why="The comparison ended before.")
 
@@ -63,19 +68,27 @@ class _Run:
         async with self._own[recognizer.name], self._places:
             if self.given_up:
                 return None
-            hearing = await recognizer.hear(speech)
-            if hearing.fault in _BUSY:
-                await asyncio.sleep(self._again_s)
-                again = await recognizer.hear(speech)
-                hearing = msgspec.structs.replace(again, heard_s=hearing.heard_s + again.heard_s)
-            if number in self._probed and recognizer.streams and hearing.fault is None:
-                forced, heard_s = await recognizer.force(speech)
-                hearing = msgspec.structs.replace(
-                    hearing,
-                    latencies=msgspec.structs.replace(hearing.latencies, forced=forced),
-                    heard_s=hearing.heard_s + heard_s,
-                )
+            try:
+                hearing = await self._hear(number, speech, recognizer)
+            except Exception:
+                log.exception("[STT] sound could not be heard by a defect of this program", recognizer=recognizer.name)
+                hearing = _DEFECT
         self._count(recognizer.name, failed=hearing.fault is not None)
+        return hearing
+
+    async def _hear(self, number: int, speech: KnownSpeech, recognizer: ComparedRecognizer) -> Hearing:
+        hearing = await recognizer.hear(speech)
+        if hearing.fault in _BUSY:
+            await asyncio.sleep(self._again_s)
+            again = await recognizer.hear(speech)
+            hearing = msgspec.structs.replace(again, heard_s=hearing.heard_s + again.heard_s)
+        if number in self._probed and recognizer.streams and hearing.fault is None:
+            forced, heard_s = await recognizer.force(speech)
+            hearing = msgspec.structs.replace(
+                hearing,
+                latencies=msgspec.structs.replace(hearing.latencies, forced=forced),
+                heard_s=hearing.heard_s + heard_s,
+            )
         return hearing
 
     def _count(self, name: str, *, failed: bool) -> None:

@@ -91,6 +91,8 @@ async def test_ctrl_c_ends_it_with_the_reports_of_what_was_heard(
     async with command("compare", str(sounds), *options) as running, asyncio.timeout(60):
         await until(lambda: double.stats()["streams_opened"] == 2)
         running.process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.005)
+        running.process.send_signal(signal.SIGINT)  # an impatient user's
         code = await running.process.wait()
         out = (await running.stdout.read()).decode()
 

@@ -185,6 +185,41 @@ async def test_a_run_that_is_interrupted_keeps_what_was_heard_by_then() -> None:
     assert running.cancelling() == 0, "what writes the reports is not cancelled"
 
 
+class Defective:
+    """Hears one sound, and has a defect at the next one; the third one's cancellation ends in another error."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def recognize(self, _: bytes) -> str:
+        """See `Recognizer`."""
+        self.asked += 1
+        if self.asked == 2:
+            raise KeyError("a defect")
+        if self.asked == 3:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("the connection did not close")
+        return "שלום"
+
+
+async def test_a_defect_costs_its_own_sound_and_none_that_was_paid_for() -> None:
+    recognizer, speech = Defective(), known_speech(4, 2)
+
+    def interrupt(done: int, _: int) -> None:
+        if done == 2:
+            asyncio.get_running_loop().call_soon(running.cancel)
+
+    one = ComparedRecognizer("defective", single=recognizer)
+    running = asyncio.create_task(hear_all(speech, [one], at_once=1, probed=frozenset(), on_heard=interrupt))
+    run = await running
+
+    assert run.interrupted
+    assert [each.hearings["defective"].fault for each in run.speech][:2] == [None, "defect"]
+    assert run.speech[0].hearings["defective"].text == "שלום"
+
+
 async def test_no_more_sounds_are_heard_at_once_than_a_recognizer_bears() -> None:
     speech = known_speech(4, 2)
     async with SpeechDouble(QUICK) as double, SonioxDouble(SONIOX_QUICK) as other:
