@@ -98,13 +98,14 @@ def _are_in_order(words: Sequence[Word], end: int, sent: int) -> bool:
 def _in_order(words: Sequence[Word], end: int) -> tuple[Word, ...]:
     """Return the words with times that can be, of a portion that ends there."""
     before, until = 0, end
-    possible = []
+    possible, earliest = [], []
     for word in words:
         possible.append(before - ROUNDING <= word.end <= end + ROUNDING)
+        earliest.append(min(before, end))
         before = max(before, word.end) if possible[-1] else before
     ends = []
-    for word, can_be in zip(reversed(words), reversed(possible), strict=True):
-        ends.append(min(max(word.end, 0), end) if can_be else until)
+    for word, can_be, least in zip(reversed(words), reversed(possible), reversed(earliest), strict=True):
+        ends.append(min(max(word.end, 0), end) if can_be else max(least, until))
         until = max(0, min(word.start, ends[-1])) if can_be else until
     placed: list[Word] = []
     for word, can_be, until in zip(words, possible, reversed(ends), strict=True):

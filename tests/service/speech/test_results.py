@@ -93,3 +93,9 @@ def test_a_portion_without_a_time_that_can_be_has_no_word_times_and_its_end_is_a
 
     assert (nowhere.text, nowhere.end, nowhere.guessed) == ("לא", NOW * MS, True)
     assert (ended.text, ended.end, ended.words, ended.guessed) == ("לא", 1300 * MS, (), False)
+
+
+def test_a_word_whose_time_cannot_be_lies_behind_the_one_before_it_though_the_next_one_begins_earlier() -> None:
+    portion = _final(1300, FIRST, _word("כן", 0, FAR), _word("מה", 100, 1300)).within(NOW * MS)
+
+    assert [word.end for word in portion.words] == [500 * MS, 500 * MS, 1300 * MS]
