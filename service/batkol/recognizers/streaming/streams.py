@@ -112,7 +112,7 @@ class Streams:
 
     def bound(self, stream: Stream, cut: Cut) -> None:
         """Let the stream speak for the call up to the cut's limit, and no further; its successor is open."""
-        self._replaced.append(stream)
+        self._replaced = [*(earlier for earlier in self._replaced if not earlier.over), stream]
         self._deliver(self.timeline.bound(stream.passage, cut.limit, cut.quiet_from))
         if stream.over:
             self._on_replaced_ended(stream)

@@ -6,12 +6,14 @@ or where it is asked for, neither has any time, and a session ends ten minutes a
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from batkol.recognizers.streaming.events import AudioLost, RecognizerChanged, StreamReplaced, StreamRotated
+from batkol.recognizers.streaming.stream import Stream
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
 from batkol.voices.marked.voice import WORDS, script
@@ -53,6 +55,19 @@ async def test_a_session_is_replaced_in_silence_before_its_ten_minutes_are_over(
         assert old.half_closed_at is not None
         assert new.opened_at <= old.half_closed_at < old.opened_at + 20.0, "make before break, before the limit"
     assert (call.told.of(AudioLost), call.told.of(StreamReplaced), call.single.asked) == ([], [], [])
+
+
+async def test_a_call_keeps_no_session_that_has_ended() -> None:
+    """A call of hours has one every few minutes."""
+    async with vendor_call(TALK, traits={NAME: SHORT}) as call:
+        await say_all(call)
+        sessions = len(cuts(call)) + 1
+        call.told.events.clear()
+        gc.collect()
+        streams = [each for each in gc.get_objects() if isinstance(each, Stream)]
+        kept = sum(each.recognizer is call.vendors[0] for each in streams)
+
+    assert 1 <= kept <= 2 < sessions, "the one that hears the call, and the one that it has replaced"
 
 
 async def test_a_session_that_announces_its_end_is_replaced_well_before_that() -> None:
