@@ -255,7 +255,11 @@ def test_as_many_sounds_are_probed_as_asked_though_names_repeat() -> None:
 async def test_a_name_that_no_recognizer_has_is_refused_with_those_there_are() -> None:
     async with SpeechDouble(QUICK) as double:
         with pytest.raises(
-            ConfigurationError, match=r"'whisper' is no recognizer.*there are: google-v1/default, single"
+            ConfigurationError, match=r"'single-2' is no recognizer.*there are: google-v1/default, single"
+        ):
+            await compare(double, ["single-2"], [])
+        with pytest.raises(
+            ConfigurationError, match=r"whisper needs WHISPER_URL.*there are: google-v1/default, single"
         ):
             await compare(double, ["whisper"], [])
 

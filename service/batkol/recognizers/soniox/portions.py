@@ -48,6 +48,8 @@ class _Dated(NamedTuple):
     text: str
     start: int | None
     end: int
+    is_guess: bool
+    """Whether Soniox has sent no end of it that can be."""
 
 
 class _OpenWord:
@@ -142,7 +144,7 @@ class PortionReader:
         tokens = [token for token in response.tokens if token.text]
         rest = [token for token in tokens if not token.is_final]
         settled = [token for token in tokens if token.is_final]
-        for text, start, end in _dated(settled, limit=final.heard, until=settled_ms or heard, before=self._rest):
+        for text, start, end, _ in _dated(settled, limit=final.heard, until=settled_ms or heard, before=self._rest):
             if text in MARKERS:
                 marked = True
                 final.close()
@@ -184,7 +186,7 @@ class PortionReader:
 
     def _interim(self) -> Portion | None:
         joiner = WordJoiner(self._final)
-        for text, start, end in self._rest:
+        for text, start, end, _ in self._rest:
             joiner.add(text, start, end)
         joiner.close()
         words = joiner.words
@@ -203,22 +205,26 @@ def _possible(ms: float | None, limit: int) -> int | None:
 def _dated(tokens: Sequence[SonioxToken], *, limit: int, until: int, before: Sequence[_Dated]) -> list[_Dated]:
     """Return the tokens with times that can be.
 
-    A token without a time has the one that it had in the message `before`. Without that it is over well before the next
-    one that has one, and the last one by `until`.
+    A token without a time has the one that Soniox sent in the message `before`. Without that it is over well before the
+    next one that has one, and the last one by `until`: a guess, which later messages may better.
     """
     dated = []
     for number, token in reversed([*enumerate(tokens)]):
         start, end = _possible(token.start_ms, limit), _possible(token.end_ms, limit)
         if start is not None and end is not None and start > end:
             start = None  # a word lies where it ends
-        if end is None and number < len(before) and before[number].text == token.text:
-            _, start, end = before[number]
-        until = until if end is None else end
-        dated.append(_Dated(token.text, start, until))
+        if end is None and number < len(before) and _has_time_for(before[number], token):
+            start, end = before[number].start, before[number].end
+        until, is_guess = (until, True) if end is None else (end, False)
+        dated.append(_Dated(token.text, start, until, is_guess))
         letters = 0 if token.text in MARKERS else len(token.text)
         until = until - letters * _LETTER_MS if start is None else start
     dated.reverse()
     return dated
+
+
+def _has_time_for(shown: _Dated, token: SonioxToken) -> bool:
+    return shown.text == token.text and not shown.is_guess
 
 
 def _text(words: Sequence[Word]) -> str:

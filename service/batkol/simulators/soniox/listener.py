@@ -169,8 +169,11 @@ class SonioxListener:
 
     def _settle(self, count: int, position: int, due: float, marker: str) -> None:
         """Make so many tokens final later. Those that were about to be final by themselves do not hold up the rest."""
-        while self._settlings and not self._settlings[-1].marker and self._settlings[-1].due >= due:
-            self._settlings.pop()
+        for number in reversed(range(len(self._settlings))):
+            earlier = self._settlings[number]
+            if earlier.marker or earlier.due <= due:
+                break
+            self._settlings[number] = earlier._replace(due=due)
         last = self._settlings[-1].due if self._settlings else due
         self._settlings.append(_Settling(max(due, last), count, position, marker))
 

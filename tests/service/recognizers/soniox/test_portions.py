@@ -316,6 +316,7 @@ def test_one_token_as_long_as_a_page_is_cut_into_words() -> None:
 )
 @example(seed=0, spaced=0.0, final_after_ms=2000, rate=1000.0, untidy=False)  # a replay, all at once
 @example(seed=1, spaced=0.0, final_after_ms=400, rate=1.0, untidy=True)
+@example(seed=5, spaced=0.0, final_after_ms=2000, rate=1000.0, untidy=True)  # a time that was guessed comes later
 def test_whatever_the_double_makes_of_them_the_words_come_out_once_and_where_they_were_said(
     seed: int, spaced: float, final_after_ms: int, rate: float, untidy: bool
 ) -> None:
