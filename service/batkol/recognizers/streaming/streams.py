@@ -77,8 +77,7 @@ class Streams:
     @property
     def awaited(self) -> Stream | None:
         """The stream whose results come next: until one that was replaced has ended, its successor's are held."""
-        self._replaced = [stream for stream in self._replaced if not stream.over]
-        return self._replaced[0] if self._replaced else self.current
+        return next((stream for stream in self._replaced if not stream.over), self.current)
 
     async def open(self, base: int, recognizer: StreamingRecognizer, tasks: asyncio.TaskGroup) -> Stream:
         """Return a stream that hears from `base` on, open, with its error, or withdrawn; it lives in `tasks`."""
